@@ -1,0 +1,212 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * What crosses the bridge between vxlnatd and the native engine: plain values
+ * and function declarations, in the same order and with the same names as
+ * `addon/binding.cc`. Optional means `T | null` and always present. Addresses
+ * are dotted-quad text, MACs lower-case colon text, prefixes CIDR text, times
+ * milliseconds, 64-bit counters `number` (exact up to 2^53). Real validation
+ * and defaults belong to `index.ts`; native code checks only what conversion
+ * needs and names the field path in its error.
+ */
+
+/** Idle timers in milliseconds (facts: nat-behaviour D6, T6, I2, F5). */
+export interface TimersDto {
+  tcp_established: number;
+  tcp_opening: number;
+  tcp_closing: number;
+  udp: number;
+  icmp: number;
+  fragment: number;
+  /** Quarantine of an outside tuple after its flow ended (T13). */
+  quarantine: number;
+}
+
+/** What the engine is made with; nothing here changes while it runs. */
+export interface EngineConfigDto {
+  /** VXLAN UDP port, 4789 unless a lab says otherwise (RFC 7348 section 4). */
+  vxlan_port: number;
+  /** vnet on which the engine reflects liveness probes (RFC 7880). */
+  probe_vnet: number;
+  /** Inner MTU: what fits into one VXLAN datagram on the underlay (M1). */
+  inner_mtu: number;
+  /** Room for this many flows; memory is taken at start. */
+  max_flows: number;
+  port_low: number;
+  port_high: number;
+  timers: TimersDto;
+  /** 32 hex digits keying the hash and port choice; random in production. */
+  seed: string;
+  /** TCP RST to an inside host that uses an unknown flow (T11). */
+  rst_on_unknown: boolean;
+}
+
+/** How packets enter and leave. */
+export interface IoConfigDto {
+  /** UDP socket on the VXLAN port and a TUN device (facts: packet-io B). */
+  kind: 'socket';
+  /** Bind the VXLAN socket to this device, or null for any. */
+  underlay_interface: string | null;
+  /** Name of the TUN device that carries public addresses. */
+  tun_name: string;
+  tun_mtu: number;
+  /** Packets taken in one system call. */
+  burst: number;
+}
+
+/**
+ * One change of the engine's configuration. Every operation may be applied
+ * twice: setting what is set and removing what is gone change nothing.
+ */
+export type Operation =
+  /** Serve an underlay address of ours (own UL3, or one taken over). */
+  | { op: 'add_ul3'; ip: string }
+  | { op: 'remove_ul3'; ip: string }
+  /** SNAT rule {vnet, prefix} -> public IP; also the default router. */
+  | {
+      op: 'set_rule';
+      vnet: number;
+      vlan: number;
+      prefix: string;
+      router_ip: string;
+      router_mac: string;
+      public_ip: string;
+    }
+  | { op: 'remove_rule'; vnet: number; prefix: string }
+  /** 1:1 entry {vnet, private IP} <-> public IP. */
+  | {
+      op: 'set_one_to_one';
+      vnet: number;
+      vlan: number;
+      private_ip: string;
+      public_ip: string;
+    }
+  | { op: 'remove_one_to_one'; vnet: number; private_ip: string }
+  /** SVP's answer: where {vnet, inner IP} lives. */
+  | {
+      op: 'set_remote';
+      vnet: number;
+      ip: string;
+      mac: string;
+      ul3_ip: string;
+      ul3_port: number;
+    }
+  | { op: 'remove_remote'; vnet: number; ip: string }
+  /** Shootdown by MAC (SVP_LOG_VL2): forget every remote with this MAC. */
+  | { op: 'remove_remote_mac'; vnet: number; mac: string }
+  /** SVP said NOTFOUND: drop what waits, ask again after `retry_ms`. */
+  | { op: 'remote_not_found'; vnet: number; ip: string; retry_ms: number }
+  /** End one flow by its outside key. */
+  | {
+      op: 'remove_flow';
+      proto: number;
+      public_ip: string;
+      public_port: number;
+      remote_ip: string;
+      remote_port: number;
+    };
+
+/** The outcome of one operation: null error when it holds now. */
+export interface OperationResult {
+  error: string | null;
+}
+
+/** What the engine tells the daemon; delivered in small batches. */
+export type EngineEvent =
+  /** Inbound packet for an inner address whose remote is unknown. */
+  | { event: 'remote_miss'; vnet: number; ip: string }
+  | { event: 'log'; level: 'info' | 'warn' | 'error'; message: string };
+
+/** One drop reason from drops.def with its count. */
+export interface DropDto {
+  name: string;
+  sentence: string;
+  count: number;
+}
+
+/** Totals since start, and gauges. */
+export interface StatsDto {
+  /** Rises with each pass of the worker loop: the engine is alive. */
+  progress: number;
+  rx_underlay_packets: number;
+  rx_underlay_bytes: number;
+  tx_underlay_packets: number;
+  tx_underlay_bytes: number;
+  rx_external_packets: number;
+  rx_external_bytes: number;
+  tx_external_packets: number;
+  tx_external_bytes: number;
+  hairpin_packets: number;
+  icmp_errors_sent: number;
+  gateway_replies: number;
+  probes_reflected: number;
+  drops: number;
+  flows: number;
+  flows_created: number;
+  flows_expired: number;
+  fragments: number;
+  rules: number;
+  one_to_ones: number;
+  vnets: number;
+  remotes: number;
+  remote_misses: number;
+}
+
+/** One live flow as an operator sees it. */
+export interface FlowDto {
+  vnet: number;
+  /** IANA protocol number: 1, 6 or 17. */
+  proto: number;
+  private_ip: string;
+  private_port: number;
+  public_ip: string;
+  public_port: number;
+  remote_ip: string;
+  remote_port: number;
+  state: string;
+  idle_ms: number;
+  expires_ms: number;
+  packets_out: number;
+  packets_in: number;
+}
+
+/** Narrows `flows`; null means any. `cursor` from the answer before. */
+export interface FlowFilterDto {
+  vnet: number | null;
+  private_ip: string | null;
+  public_ip: string | null;
+  remote_ip: string | null;
+  limit: number;
+  cursor: number;
+}
+
+export interface FlowPageDto {
+  flows: FlowDto[];
+  /** Where to go on, or null at the end. */
+  cursor: number | null;
+}
+
+/** The addon's exports, as `binding.cc` registers them. */
+export interface NativeBinding {
+  /** Opens sockets, starts the worker; throws a named error on failure. */
+  engineOpen(
+    config: EngineConfigDto,
+    io: IoConfigDto,
+    onEvents: (events: EngineEvent[]) => void,
+  ): object;
+  /** Hands operations to the worker; resolves when all have been applied. */
+  engineApply(
+    handle: object,
+    operations: Operation[],
+  ): Promise<OperationResult[]>;
+  engineStats(handle: object): StatsDto;
+  engineDrops(handle: object): DropDto[];
+  /** Copies at most `limit` matching flows; the worker does the copying. */
+  engineFlows(handle: object, filter: FlowFilterDto): Promise<FlowPageDto>;
+  /** Stops the worker and frees everything; a second call does nothing. */
+  engineClose(handle: object): Promise<void>;
+  /** Sends one gratuitous ARP request (RFC 5227 announcement) for `ip`. */
+  announceArp(interfaceName: string, ip: string): void;
+}
