@@ -49,7 +49,7 @@ $(ADDON): node_modules/.installed $(NATIVE)
 check: node_modules/.installed
 	@scripts/setup check
 	@echo 'check: TypeScript' && npx --no-install tsc --noEmit
-	@echo 'check: Biome' && npx --no-install biome ci --error-on-warnings .
+	@echo 'check: Biome' && npx --no-install biome ci --colors=off --error-on-warnings .
 	@echo 'check: clang-format' && \
 	  clang-format-14 --dry-run --Werror $(CXX_FILES)
 	@$(MAKE) --no-print-directory $(ADDON) dist/.built
