@@ -1,0 +1,246 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * vxlnatd's configuration: the file's schema, its defaults, and what the
+ * engine is made with. `docs/vxlnatd.md` describes every field.
+ */
+
+import type { LogLevel } from '#lib/service/log.js';
+import type { EngineConfigDto, IoConfigDto, TimersDto } from './engine.js';
+
+/** The file as people write it; everything that has a default may be absent. */
+export interface ConfigFile {
+  zone_uuid?: string;
+  napi?: { url: string } | null;
+  svp?: { host: string; port?: number } | null;
+  underlay: { interface?: string | null; ip?: string; port?: number };
+  external?: { interface?: string | null; ip?: string | null };
+  tun?: { name?: string; mtu?: number };
+  announce?: 'arp' | 'none';
+  manage_os?: boolean;
+  state_directory?: string | null;
+  admin?: { host?: string; port?: number };
+  engine?: Partial<Omit<EngineSettings, 'timers'>> & {
+    timers?: Partial<TimersDto>;
+  };
+  probe_vnet?: number;
+  heartbeat?: { interval_ms?: number };
+  resync_ms?: number;
+  startup_grace_ms?: number;
+  log_level?: LogLevel;
+}
+
+/** Limits and manners of the engine. Times are milliseconds. */
+export interface EngineSettings {
+  max_flows: number;
+  port_low: number;
+  port_high: number;
+  /** Inner MTU (nat-behaviour M1); a frame this long fits the underlay. */
+  inner_mtu: number;
+  rst_on_unknown: boolean;
+  burst: number;
+  /** 32 hex digits, or null for a random one at each start. */
+  seed: string | null;
+  timers: TimersDto;
+}
+
+/** The configuration with every default filled in. */
+export interface Config {
+  zone_uuid: string;
+  napi: { url: string } | null;
+  svp: { host: string; port: number } | null;
+  underlay: { interface: string | null; ip: string; port: number };
+  external: { interface: string | null; ip: string | null };
+  tun: { name: string; mtu: number };
+  announce: 'arp' | 'none';
+  manage_os: boolean;
+  state_directory: string | null;
+  admin: { host: string; port: number };
+  engine: EngineSettings;
+  probe_vnet: number;
+  heartbeat: { interval_ms: number };
+  /** Full comparison with the control plane and the kernel this often. */
+  resync_ms: number;
+  /** How long a start waits for the control plane before it announces. */
+  startup_grace_ms: number;
+  log_level: LogLevel;
+}
+
+/** Idle timers: RFC 5382, 4787, 5508 and 7857 minimums or above. */
+export const DEFAULT_TIMERS: TimersDto = {
+  tcp_established: 7_440_000,
+  tcp_opening: 240_000,
+  tcp_closing: 240_000,
+  udp: 300_000,
+  icmp: 60_000,
+  fragment: 30_000,
+  quarantine: 120_000,
+};
+
+/** The zone of a daemon that no control plane knows. */
+export const STANDALONE_ZONE = '00000000-0000-0000-0000-000000000000';
+
+const IPV4 = '^(\\d{1,3}\\.){3}\\d{1,3}$';
+const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+const DEVICE = '^[A-Za-z0-9_.-]{1,15}$';
+const ip = { type: 'string', pattern: IPV4 };
+const device = { type: ['string', 'null'], pattern: DEVICE };
+const port = { type: 'integer', minimum: 0, maximum: 65535 };
+const milliseconds = { type: 'integer', minimum: 1, maximum: 864_000_000 };
+const host = { type: 'string', minLength: 1, maxLength: 255 };
+
+function object(
+  properties: Record<string, object>,
+  required: string[] = [],
+): object {
+  return { type: 'object', properties, required, additionalProperties: false };
+}
+
+const timers = object(
+  Object.fromEntries(
+    Object.keys(DEFAULT_TIMERS).map((name) => [name, milliseconds]),
+  ),
+);
+
+/** JSON schema of `ConfigFile`; unknown keys are refused. */
+export const CONFIG_SCHEMA = object(
+  {
+    zone_uuid: { type: 'string', pattern: UUID },
+    napi: {
+      ...object({ url: { type: 'string', pattern: '^http://' } }, ['url']),
+      type: ['object', 'null'],
+    },
+    svp: { ...object({ host, port }, ['host']), type: ['object', 'null'] },
+    underlay: object({ interface: device, ip, port }),
+    external: object({
+      interface: device,
+      ip: { type: ['string', 'null'], pattern: IPV4 },
+    }),
+    tun: object({
+      name: { type: 'string', pattern: DEVICE },
+      mtu: { type: 'integer', minimum: 576, maximum: 65535 },
+    }),
+    announce: { enum: ['arp', 'none'] },
+    manage_os: { type: 'boolean' },
+    state_directory: { type: ['string', 'null'], minLength: 1 },
+    admin: object({ host, port }),
+    engine: object({
+      max_flows: { type: 'integer', minimum: 1, maximum: 1 << 26 },
+      port_low: { type: 'integer', minimum: 1, maximum: 65535 },
+      port_high: { type: 'integer', minimum: 1, maximum: 65535 },
+      inner_mtu: { type: 'integer', minimum: 576, maximum: 8900 },
+      rst_on_unknown: { type: 'boolean' },
+      burst: { type: 'integer', minimum: 1, maximum: 256 },
+      seed: { type: ['string', 'null'], pattern: '^[0-9a-f]{32}$' },
+      timers,
+    }),
+    probe_vnet: { type: 'integer', minimum: 0, maximum: 0xffffff },
+    heartbeat: object({ interval_ms: milliseconds }),
+    resync_ms: milliseconds,
+    startup_grace_ms: { type: 'integer', minimum: 0, maximum: 60_000 },
+    log_level: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] },
+  },
+  ['underlay'],
+);
+
+/**
+ * Fills in every default.
+ * @param file a document that the schema has accepted
+ */
+export function completeConfig(file: ConfigFile): Config {
+  const mtu = file.tun?.mtu ?? 1400;
+  return {
+    zone_uuid: file.zone_uuid ?? STANDALONE_ZONE,
+    napi: file.napi ?? null,
+    svp: file.svp ? { port: 1296, ...file.svp } : null,
+    underlay: {
+      interface: file.underlay.interface ?? null,
+      ip: file.underlay.ip ?? '0.0.0.0',
+      port: file.underlay.port ?? 4789,
+    },
+    external: {
+      interface: file.external?.interface ?? null,
+      ip: file.external?.ip ?? null,
+    },
+    tun: { name: file.tun?.name ?? 'vxn0', mtu },
+    announce: file.announce ?? (file.external?.interface ? 'arp' : 'none'),
+    manage_os: file.manage_os ?? true,
+    state_directory: file.state_directory ?? null,
+    admin: { host: '127.0.0.1', port: 2960, ...file.admin },
+    engine: {
+      max_flows: 1 << 20,
+      port_low: 1024,
+      port_high: 65535,
+      inner_mtu: mtu,
+      rst_on_unknown: true,
+      burst: 64,
+      seed: null,
+      ...file.engine,
+      timers: { ...DEFAULT_TIMERS, ...file.engine?.timers },
+    },
+    probe_vnet: file.probe_vnet ?? 0xffffff,
+    heartbeat: { interval_ms: file.heartbeat?.interval_ms ?? 200 },
+    resync_ms: file.resync_ms ?? 60_000,
+    startup_grace_ms: file.startup_grace_ms ?? 2000,
+    log_level: file.log_level ?? 'info',
+  };
+}
+
+/**
+ * What a schema cannot say.
+ * @param withControlPlane whether rules come from napi-nat, not from a file
+ * @returns `path: what is wrong` for each fault
+ */
+export function configFaults(
+  config: Config,
+  withControlPlane: boolean,
+): string[] {
+  const faults: string[] = [];
+  if (withControlPlane) {
+    if (config.napi === null) {
+      faults.push('/napi: missing; give its url, or rules with -f FILE');
+    }
+    if (config.zone_uuid === STANDALONE_ZONE) {
+      faults.push('/zone_uuid: missing; it is the zone that napi-nat knows');
+    }
+    if (config.underlay.ip === '0.0.0.0') {
+      faults.push('/underlay/ip: missing; it is the UL3 of this zone');
+    }
+  } else if (config.napi !== null) {
+    faults.push('/napi: cannot be used together with -f FILE');
+  }
+  if (config.announce === 'arp' && config.external.interface === null) {
+    faults.push('/external/interface: missing; announce "arp" answers on it');
+  }
+  if (config.engine.port_low > config.engine.port_high) {
+    faults.push('/engine/port_low: above port_high');
+  }
+  return faults;
+}
+
+/**
+ * What the engine is made with.
+ * @param seed 32 hex digits, used unless the configuration fixes one
+ */
+export function engineConfig(config: Config, seed: string): EngineConfigDto {
+  const { burst: _burst, seed: fixed, ...settings } = config.engine;
+  return {
+    ...settings,
+    vxlan_port: config.underlay.port,
+    probe_vnet: config.probe_vnet,
+    seed: fixed ?? seed,
+  };
+}
+
+/** How the engine's packets enter and leave. */
+export function ioConfig(config: Config): IoConfigDto {
+  return {
+    kind: 'socket',
+    underlay_interface: config.underlay.interface,
+    tun_name: config.tun.name,
+    tun_mtu: config.tun.mtu,
+    burst: config.engine.burst,
+  };
+}

@@ -1,0 +1,79 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * What vxlnatd needs of an engine, and the adapter over the native one. The
+ * only file of the service that names the native binding; everything else,
+ * and every test, works with `Engine`.
+ */
+
+import type {
+  DropDto,
+  EngineConfigDto,
+  EngineEvent,
+  FlowFilterDto,
+  FlowPageDto,
+  IoConfigDto,
+  Operation,
+  OperationResult,
+  StatsDto,
+} from '#native/native.js';
+
+export type {
+  DropDto,
+  EngineConfigDto,
+  EngineEvent,
+  FlowDto,
+  FlowFilterDto,
+  FlowPageDto,
+  IoConfigDto,
+  Operation,
+  OperationResult,
+  StatsDto,
+  TimersDto,
+} from '#native/native.js';
+
+/** A running engine. */
+export interface Engine {
+  /** Applies in order; one result for each operation, in the same order. */
+  apply(operations: Operation[]): Promise<OperationResult[]>;
+  stats(): StatsDto;
+  drops(): DropDto[];
+  flows(filter: FlowFilterDto): Promise<FlowPageDto>;
+  /** One gratuitous ARP request (RFC 5227); throws when it cannot be sent. */
+  announceArp(interfaceName: string, ip: string): void;
+  /** Stops the engine; a second call does nothing. */
+  close(): Promise<void>;
+}
+
+/** How an app is given its engine: the native one, or a test's. */
+export type OpenEngine = (
+  config: EngineConfigDto,
+  io: IoConfigDto,
+  onEvents: (events: EngineEvent[]) => void,
+) => Promise<Engine>;
+
+/**
+ * Opens the native engine.
+ * @param config what it is made with
+ * @param io how packets enter and leave
+ * @param onEvents receives misses and log lines in small batches
+ * @throws an Error naming the field, device or missing build
+ */
+export async function openNativeEngine(
+  config: EngineConfigDto,
+  io: IoConfigDto,
+  onEvents: (events: EngineEvent[]) => void,
+): Promise<Engine> {
+  const { VxlNat, announceArp } = await import('#native/index.js');
+  const native = VxlNat.open(config, io, onEvents);
+  return {
+    apply: (operations) => native.apply(operations),
+    stats: () => native.stats(),
+    drops: () => native.drops(),
+    flows: (filter) => native.flows(filter),
+    announceArp,
+    close: () => native.close(),
+  };
+}
