@@ -1,0 +1,166 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** Steps 1 to 3: SNAT for everyone, then the life of an AIP. */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Client } from '../client.js';
+import type { Deployment } from '../deployment.js';
+import { seenAs, udpProbe, whoAnswers } from '../probes.js';
+import type { Story } from '../story.js';
+import { network } from '../tenants.js';
+import { INSTANCES } from '../topology.js';
+
+export interface AipView {
+  id: string;
+  ip: string;
+  private_ip?: string;
+  belongs_to_uuid?: string;
+}
+
+const instanceUuid = (name: string) =>
+  INSTANCES.find((instance) => instance.name === name)?.uuid as string;
+
+/** A customer's signed client. */
+export function customer(deployment: Deployment, login: string): Client {
+  return deployment.customers.get(login)?.cloudapi as Client;
+}
+
+/** 1: three customers, two of them with the same private addresses. */
+export async function snat(d: Deployment, story: Story): Promise<void> {
+  const fabricOf = {
+    web: 'alice-web',
+    db: 'alice-db',
+    app: 'bob-app',
+    batch: 'bob-batch',
+    carol: 'carol-db',
+  };
+  story.tell('Five instances of three customers fetch at the same time.');
+  story.tell("db and carol both have 10.5.5.10: one in alice's vnet, one in");
+  story.tell("carol's. Only the vnet tells their packets apart.");
+  const names = Object.keys(fabricOf) as (keyof typeof fabricOf)[];
+  const seen = await Promise.all(names.map((name) => seenAs(d, name)));
+  names.forEach((name, i) => {
+    const expected = network(d, fabricOf[name]).nat_reform_public;
+    story.check(
+      seen[i] === expected,
+      `${name} was seen as ${seen[i]}, the public IP of ${fabricOf[name]}`,
+      `expected ${expected}`,
+    );
+  });
+  story.check(
+    new Set([seen[0], seen[2], seen[4]]).size === 3,
+    'the three customers left by three different public IPs',
+  );
+  const log = readFileSync(join(d.lab.directory, 'internet.log'), 'utf8');
+  story.check(
+    !/"saw":"(::ffff:)?10\./.test(log),
+    'the Internet host never saw a private address',
+  );
+}
+
+/** 2: a signed CreateAIP; in by it, out by it. */
+export async function createAip(d: Deployment, story: Story): Promise<AipView> {
+  const alice = customer(d, 'alice');
+  const probe = udpProbe(d, '-', 'first', 10_000);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const start = Date.now();
+  const aip = await alice.must<AipView>('POST', '/my/aips', {
+    instance: instanceUuid('web2'),
+    description: 'front door',
+  });
+  probe.write(aip.ip);
+  const { first_at } = await probe.result;
+  story.check(first_at !== null, `alice created AIP ${aip.ip} for web2`);
+  story.figure('aip_create_to_packet_ms', (first_at as number) - start);
+  story.tell(`first echo ${(first_at as number) - start} ms after the request`);
+  const answered = await whoAnswers(d, aip.ip);
+  story.check(
+    answered === 'web2',
+    `the Internet host reaches web2 on ${aip.ip}`,
+    `${answered}`,
+  );
+  const seen = await seenAs(d, 'web2');
+  story.check(seen === aip.ip, `web2 now leaves by ${seen}`);
+  const others = await seenAs(d, 'web');
+  story.check(
+    others === network(d, 'alice-web').nat_reform_public,
+    `web, on the same network, still leaves by ${others}`,
+  );
+  return aip;
+}
+
+/** 3: the errors a user meets, remap, detach, delete. */
+export async function moveAip(
+  d: Deployment,
+  story: Story,
+  aip: AipView,
+): Promise<void> {
+  const alice = customer(d, 'alice');
+  const bob = customer(d, 'bob');
+  const path = `/my/aips/${aip.id}`;
+  const expectError = async (
+    client: Client,
+    [method, target, body]: [string, string, object?],
+    status: number,
+    code: string,
+    statement: string,
+  ) => {
+    const answer = await client.call(method, target, body);
+    story.check(
+      answer.status === status && answer.body['code'] === code,
+      `${statement}: ${status} ${code}`,
+      JSON.stringify(answer.body),
+    );
+  };
+  const web = { instance: instanceUuid('web') };
+  await expectError(
+    alice,
+    ['PUT', path, web],
+    409,
+    'AIPInUse',
+    'moving an assigned AIP without remap is refused',
+  );
+  await expectError(
+    alice,
+    ['DELETE', path],
+    409,
+    'AIPInUse',
+    'so is deleting it',
+  );
+  await expectError(
+    bob,
+    ['GET', path],
+    404,
+    'ResourceNotFound',
+    "bob cannot see alice's AIP",
+  );
+  await expectError(
+    alice,
+    ['POST', '/my/aips', { instance: instanceUuid('app') }],
+    404,
+    'ResourceNotFound',
+    "alice cannot point one at bob's instance",
+  );
+  await alice.must('PUT', path, { ...web, remap: true });
+  const now = await whoAnswers(d, aip.ip);
+  story.check(now === 'web', `remapped: ${aip.ip} now reaches web`, `${now}`);
+  await alice.must('POST', `${path}?detach=true`);
+  const silent = await whoAnswers(d, aip.ip, 500);
+  story.check(silent === null, `detached: nobody answers on ${aip.ip}`);
+  const kept = await alice.must<AipView>('GET', path);
+  story.check(
+    kept.ip === aip.ip && kept.belongs_to_uuid === undefined,
+    'the address is still alice’s',
+  );
+  await alice.must('DELETE', path);
+  await expectError(
+    alice,
+    ['GET', path],
+    404,
+    'ResourceNotFound',
+    'deleted: it is gone',
+  );
+}
