@@ -37,7 +37,7 @@ export interface EngineSettings {
   max_flows: number;
   port_low: number;
   port_high: number;
-  /** Inner MTU (nat-behaviour M1); a frame this long fits the underlay. */
+  /** Inner MTU: what an underlay of 1500 takes, tag included (M1: 1446). */
   inner_mtu: number;
   rst_on_unknown: boolean;
   burst: number;
@@ -75,8 +75,8 @@ export const DEFAULT_TIMERS: TimersDto = {
   tcp_closing: 240_000,
   udp: 300_000,
   icmp: 60_000,
-  fragment: 30_000,
-  quarantine: 120_000,
+  fragment: 2_000,
+  quarantine: 60_000,
 };
 
 /** The zone of a daemon that no control plane knows. */
@@ -150,7 +150,6 @@ export const CONFIG_SCHEMA = object(
  * @param file a document that the schema has accepted
  */
 export function completeConfig(file: ConfigFile): Config {
-  const mtu = file.tun?.mtu ?? 1400;
   return {
     zone_uuid: file.zone_uuid ?? STANDALONE_ZONE,
     napi: file.napi ?? null,
@@ -164,7 +163,7 @@ export function completeConfig(file: ConfigFile): Config {
       interface: file.external?.interface ?? null,
       ip: file.external?.ip ?? null,
     },
-    tun: { name: file.tun?.name ?? 'vxn0', mtu },
+    tun: { name: file.tun?.name ?? 'vxn0', mtu: file.tun?.mtu ?? 1500 },
     announce: file.announce ?? (file.external?.interface ? 'arp' : 'none'),
     manage_os: file.manage_os ?? true,
     state_directory: file.state_directory ?? null,
@@ -173,7 +172,7 @@ export function completeConfig(file: ConfigFile): Config {
       max_flows: 1 << 20,
       port_low: 1024,
       port_high: 65535,
-      inner_mtu: mtu,
+      inner_mtu: 1446,
       rst_on_unknown: true,
       burst: 64,
       seed: null,

@@ -1,0 +1,305 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * The way from what is applied to what is desired: an ordered list of steps.
+ * Pure. The order is the point:
+ *
+ *   1 stop answering for what is no longer ours     (no traffic drawn in vain)
+ *   2 remove 1:1 entries, then rules, then remotes  (a public IP is free before
+ *                                                    anything else gets it)
+ *   3 route new public IPs into the engine
+ *   4 set rules, then remotes, then 1:1 entries     (a 1:1 entry needs its rule)
+ *   5 serve UL3 addresses, then take them           (ready before packets come)
+ *   6 answer for public IPs                         (make before break)
+ *   7 stop routing public IPs that are gone         (until then the engine
+ *                                                    drops and counts them)
+ *
+ * At no point does the engine hold a rule that is not in the one set or the
+ * other, and it forwards nothing without a rule, so no private address leaves.
+ * Planning after every step has succeeded gives an empty list.
+ */
+
+import type { FabricRule, OneToOne } from '#lib/model/dataplane.js';
+import type { Desired, Remote } from './desired.js';
+import { entryKey, ruleKey } from './desired.js';
+import type { Operation } from './engine.js';
+
+/** A step on the engine, in the model's words. */
+export type EngineStep =
+  | { kind: 'set_rule'; rule: FabricRule }
+  | { kind: 'remove_rule'; rule: FabricRule }
+  | { kind: 'set_entry'; entry: OneToOne }
+  | { kind: 'remove_entry'; entry: OneToOne }
+  | { kind: 'set_remote'; remote: Remote }
+  | { kind: 'remove_remote'; remote: Remote }
+  | { kind: 'add_ul3' | 'remove_ul3'; ip: string };
+
+/** A step in the kernel or on the wire. */
+export type OsStep = {
+  kind:
+    | 'route'
+    | 'unroute'
+    | 'announce'
+    | 'withdraw'
+    | 'take'
+    | 'give_up'
+    | 'claim'
+    | 'unclaim';
+  ip: string;
+};
+
+export type Step = EngineStep | OsStep;
+
+/** What has been done so far: `Desired` with sets that grow and shrink. */
+export interface Applied {
+  readonly ul3s: Set<string>;
+  readonly takeovers: Set<string>;
+  readonly claims: Set<string>;
+  readonly rules: Map<string, FabricRule>;
+  readonly entries: Map<string, OneToOne>;
+  readonly remotes: Map<string, Remote>;
+  readonly routed: Set<string>;
+  readonly announced: Set<string>;
+}
+
+/** Nothing applied: a new engine and a clean kernel. */
+export function nothingApplied(): Applied {
+  return {
+    ul3s: new Set(),
+    takeovers: new Set(),
+    claims: new Set(),
+    rules: new Map(),
+    entries: new Map(),
+    remotes: new Map(),
+    routed: new Set(),
+    announced: new Set(),
+  };
+}
+
+function missing(from: ReadonlySet<string>, of: ReadonlySet<string>): string[] {
+  return [...of].filter((ip) => !from.has(ip));
+}
+
+function sameRule(a: FabricRule, b: FabricRule): boolean {
+  return (
+    a.vlan_id === b.vlan_id &&
+    a.gateway === b.gateway &&
+    a.router_mac === b.router_mac &&
+    a.nat_reform_public === b.nat_reform_public
+  );
+}
+
+function sameEntry(a: OneToOne, b: OneToOne): boolean {
+  return a.vlan_id === b.vlan_id && a.public_ip === b.public_ip;
+}
+
+function sameRemote(a: Remote, b: Remote): boolean {
+  return a.mac === b.mac && a.ul3_ip === b.ul3_ip && a.ul3_port === b.ul3_port;
+}
+
+/** Values of `of` that `from` lacks or has differently. */
+function changed<T>(
+  from: ReadonlyMap<string, T>,
+  of: ReadonlyMap<string, T>,
+  same: (a: T, b: T) => boolean,
+): T[] {
+  const found: T[] = [];
+  for (const [key, value] of of) {
+    const other = from.get(key);
+    if (other === undefined || !same(other, value)) found.push(value);
+  }
+  return found;
+}
+
+/** Steps that take away: 1 and 2 of the order above. */
+function removals(desired: Desired, applied: Applied): Step[] {
+  const os = (kind: OsStep['kind'], ips: string[]): Step[] =>
+    ips.map((ip) => ({ kind, ip }));
+  return [
+    ...os('withdraw', missing(desired.announced, applied.announced)),
+    ...os('unclaim', missing(desired.claims, applied.claims)),
+    ...os('give_up', missing(desired.takeovers, applied.takeovers)),
+    ...missing(desired.ul3s, applied.ul3s).map(
+      (ip): Step => ({ kind: 'remove_ul3', ip }),
+    ),
+    // One that changes is removed as well: two entries may swap public IPs.
+    ...changed(desired.entries, applied.entries, sameEntry).map(
+      (entry): Step => ({ kind: 'remove_entry', entry }),
+    ),
+    ...[...applied.rules.values()]
+      .filter((rule) => !desired.rules.has(ruleKey(rule)))
+      .map((rule): Step => ({ kind: 'remove_rule', rule })),
+    ...[...applied.remotes.values()]
+      .filter((r) => !desired.remotes.has(entryKey(r.vnet_id, r.ip)))
+      .map((remote): Step => ({ kind: 'remove_remote', remote })),
+  ];
+}
+
+/**
+ * The steps from `applied` to `desired`, in an order that never leaks.
+ * @returns an empty list when they agree
+ */
+export function plan(desired: Desired, applied: Applied): Step[] {
+  const os = (kind: OsStep['kind'], ips: string[]): Step[] =>
+    ips.map((ip) => ({ kind, ip }));
+  return [
+    ...removals(desired, applied),
+    ...os('route', missing(applied.routed, desired.routed)),
+    ...changed(applied.rules, desired.rules, sameRule).map(
+      (rule): Step => ({ kind: 'set_rule', rule }),
+    ),
+    ...changed(applied.remotes, desired.remotes, sameRemote).map(
+      (remote): Step => ({ kind: 'set_remote', remote }),
+    ),
+    ...changed(applied.entries, desired.entries, sameEntry).map(
+      (entry): Step => ({ kind: 'set_entry', entry }),
+    ),
+    ...missing(applied.ul3s, desired.ul3s).map(
+      (ip): Step => ({ kind: 'add_ul3', ip }),
+    ),
+    ...os('take', missing(applied.takeovers, desired.takeovers)),
+    ...os('claim', missing(applied.claims, desired.claims)),
+    ...os('announce', missing(applied.announced, desired.announced)),
+    ...os('unroute', missing(desired.routed, applied.routed)),
+  ];
+}
+
+/** Whether a step is for the engine. */
+export function isEngineStep(step: Step): step is EngineStep {
+  return (
+    'rule' in step ||
+    'entry' in step ||
+    'remote' in step ||
+    step.kind === 'add_ul3' ||
+    step.kind === 'remove_ul3'
+  );
+}
+
+/** The engine's operation for a step. */
+export function operationOf(step: EngineStep): Operation {
+  switch (step.kind) {
+    case 'set_rule':
+      return {
+        op: 'set_rule',
+        vnet: step.rule.vnet_id,
+        vlan: step.rule.vlan_id,
+        prefix: step.rule.subnet,
+        router_ip: step.rule.gateway,
+        router_mac: step.rule.router_mac,
+        public_ip: step.rule.nat_reform_public,
+      };
+    case 'remove_rule':
+      return {
+        op: 'remove_rule',
+        vnet: step.rule.vnet_id,
+        prefix: step.rule.subnet,
+      };
+    case 'set_entry':
+      return {
+        op: 'set_one_to_one',
+        vnet: step.entry.vnet_id,
+        vlan: step.entry.vlan_id,
+        private_ip: step.entry.private_ip,
+        public_ip: step.entry.public_ip,
+      };
+    case 'remove_entry':
+      return {
+        op: 'remove_one_to_one',
+        vnet: step.entry.vnet_id,
+        private_ip: step.entry.private_ip,
+      };
+    case 'set_remote':
+      return remoteOperation(step.remote);
+    case 'remove_remote':
+      return {
+        op: 'remove_remote',
+        vnet: step.remote.vnet_id,
+        ip: step.remote.ip,
+      };
+    default:
+      return { op: step.kind, ip: step.ip };
+  }
+}
+
+/** The engine's operation that sets a remote. */
+export function remoteOperation(remote: Remote): Operation {
+  return {
+    op: 'set_remote',
+    vnet: remote.vnet_id,
+    ip: remote.ip,
+    mac: remote.mac,
+    ul3_ip: remote.ul3_ip,
+    ul3_port: remote.ul3_port,
+  };
+}
+
+function advanceSet(applied: Applied, step: OsStep): void {
+  switch (step.kind) {
+    case 'route':
+      applied.routed.add(step.ip);
+      break;
+    case 'unroute':
+      applied.routed.delete(step.ip);
+      break;
+    case 'announce':
+      applied.announced.add(step.ip);
+      break;
+    case 'withdraw':
+      applied.announced.delete(step.ip);
+      break;
+    case 'take':
+      applied.takeovers.add(step.ip);
+      break;
+    case 'give_up':
+      applied.takeovers.delete(step.ip);
+      break;
+    case 'claim':
+      applied.claims.add(step.ip);
+      break;
+    case 'unclaim':
+      applied.claims.delete(step.ip);
+      break;
+  }
+}
+
+/** Records in `applied` that a step has succeeded. */
+export function advance(applied: Applied, step: Step): void {
+  switch (step.kind) {
+    case 'set_rule':
+      applied.rules.set(ruleKey(step.rule), step.rule);
+      break;
+    case 'remove_rule':
+      applied.rules.delete(ruleKey(step.rule));
+      break;
+    case 'set_entry':
+      applied.entries.set(
+        entryKey(step.entry.vnet_id, step.entry.private_ip),
+        step.entry,
+      );
+      break;
+    case 'remove_entry':
+      applied.entries.delete(
+        entryKey(step.entry.vnet_id, step.entry.private_ip),
+      );
+      break;
+    case 'set_remote':
+      applied.remotes.set(
+        entryKey(step.remote.vnet_id, step.remote.ip),
+        step.remote,
+      );
+      break;
+    case 'remove_remote':
+      applied.remotes.delete(entryKey(step.remote.vnet_id, step.remote.ip));
+      break;
+    case 'add_ul3':
+      applied.ul3s.add(step.ip);
+      break;
+    case 'remove_ul3':
+      applied.ul3s.delete(step.ip);
+      break;
+    default:
+      advanceSet(applied, step);
+  }
+}

@@ -1,0 +1,232 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * vxlnatd's control loop.
+ *
+ * Purpose. Keep the engine and the kernel as the world says this zone should
+ * be, whatever happens in between.
+ *
+ *     napi-nat --changefeed--> follow.ts --fold--> World --desiredOf--> Desired
+ *     or a file (proto-file.ts) -------------------------------------/    |
+ *     kernel --observe-------------------------> Applied ---------- plan  v
+ *                                                   ^------ apply <---- Step[]
+ *
+ * Interface. `kick` says that the source may want something else now;
+ * `recheck` compares with the kernel first. One pass runs at a time; kicks
+ * during a pass are one more pass after it, so a burst of changes costs two
+ * plans, not one for each change.
+ *
+ * Invariants. `applied` holds exactly the steps that have succeeded since the
+ * start, corrected by what the kernel was seen to hold. The position is
+ * acknowledged (and so reported by heartbeats, on which make-before-break
+ * rests) only when every step up to it has succeeded. A plan of what is
+ * applied is empty, so a replay is harmless.
+ *
+ * Failure. A step that fails is logged with its reason, makes the zone not
+ * ready, and is planned again after a second; the steps around it are applied.
+ * Nothing here stops forwarding: without new plans the engine keeps its rules.
+ */
+
+import type { Clock, Timer } from '#lib/clock.js';
+import type { Logger } from '#lib/service/log.js';
+import { applySteps, describeStep, type Failure } from './apply.js';
+import type { Desired } from './desired.js';
+import { createRunningDigest } from './digest.js';
+import type { Engine } from './engine.js';
+import type { Kernel } from './os/kernel.js';
+import {
+  type Applied,
+  isEngineStep,
+  nothingApplied,
+  plan,
+  type Step,
+} from './plan.js';
+
+/** Where desires come from. Both are read in one go, without a wait. */
+export interface Source {
+  desired(): Desired;
+  position(): number;
+}
+
+/** How far the zone is. */
+export interface ReconcileStatus {
+  /** Position up to which everything holds. */
+  position: number;
+  digest: string;
+  /** Steps that failed in the last pass. */
+  failures: { step: string; message: string }[];
+  passes: number;
+  steps: number;
+}
+
+export interface ReconcileOptions {
+  engine: Engine;
+  kernel: Kernel;
+  source: Source;
+  clock: Clock;
+  log: Logger;
+  /** Called after a pass with the steps that were planned. */
+  onPass?: (steps: Step[]) => void;
+  /** Milliseconds until a failed step is tried again. */
+  retryMs?: number;
+}
+
+function overwrite(set: Set<string>, seen: Set<string>): boolean {
+  const same = set.size === seen.size && [...set].every((ip) => seen.has(ip));
+  if (same) return false;
+  set.clear();
+  for (const ip of seen) set.add(ip);
+  return true;
+}
+
+/** Corrects `applied` by the kernel; returns what was found different. */
+async function correct(kernel: Kernel, applied: Applied): Promise<string[]> {
+  const seen = await kernel.observe();
+  if (seen === null) return [];
+  const different: string[] = [];
+  if (overwrite(applied.routed, seen.routed)) different.push('routes');
+  if (overwrite(applied.takeovers, seen.takeovers)) {
+    different.push('addresses');
+  }
+  if (seen.announced !== null && overwrite(applied.announced, seen.announced)) {
+    different.push('announcements');
+  }
+  return different;
+}
+
+/** The control loop; it does nothing until the first kick. */
+export class Reconciler {
+  /** Read it, do not change it. */
+  readonly applied: Applied = nothingApplied();
+  readonly #options: ReconcileOptions;
+  readonly #digest = createRunningDigest();
+  #running: Promise<void> | null = null;
+  #again = false;
+  #dirty = false;
+  #stopped = false;
+  #retry: Timer | null = null;
+  #position = 0;
+  #failures: Failure[] = [];
+  #passes = 0;
+  #steps = 0;
+
+  constructor(options: ReconcileOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The source may have changed.
+   * @param dirty false when only the position has moved
+   */
+  kick(dirty = true): void {
+    this.#dirty ||= dirty;
+    if (this.#stopped) return;
+    if (this.#running !== null) {
+      this.#again = true;
+      return;
+    }
+    this.#running = this.#loop()
+      .catch((err) => {
+        this.#options.log.error({ err }, 'reconcile pass failed');
+      })
+      .finally(() => {
+        this.#running = null;
+        if (this.#again) this.kick(false);
+      });
+  }
+
+  /** Resolves when nothing is running or due at once. */
+  async settled(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
+  /** Observes the kernel, then makes a whole pass. */
+  async recheck(): Promise<void> {
+    await this.settled();
+    const different = await correct(this.#options.kernel, this.applied);
+    if (different.length > 0) {
+      this.#options.log.warn({ different }, 'kernel differs from the plan');
+    }
+    this.kick();
+    await this.settled();
+  }
+
+  status(): ReconcileStatus {
+    return {
+      position: this.#position,
+      digest: this.#digest.text(),
+      failures: this.#failures.map(({ step, message }) => ({
+        step: describeStep(step),
+        message,
+      })),
+      passes: this.#passes,
+      steps: this.#steps,
+    };
+  }
+
+  /** Takes back what was added to the kernel; no pass follows. */
+  async withdraw(): Promise<void> {
+    this.stop();
+    await this.settled();
+    const none: Desired = nothingApplied();
+    const steps = plan(none, this.applied).filter((s) => !isEngineStep(s));
+    this.#report(await this.#apply(steps));
+  }
+
+  /** No pass starts after this. */
+  stop(): void {
+    this.#stopped = true;
+    this.#retry?.cancel();
+  }
+
+  async #loop(): Promise<void> {
+    // Let everything that arrived in this tick be one pass.
+    await Promise.resolve();
+    do {
+      this.#again = false;
+      await this.#pass();
+    } while (this.#again && !this.#stopped);
+  }
+
+  async #pass(): Promise<void> {
+    const { source, log, onPass, clock, retryMs = 1000 } = this.#options;
+    const goal = source.position();
+    if (this.#dirty || this.#failures.length > 0) {
+      this.#dirty = false;
+      const steps = plan(source.desired(), this.applied);
+      this.#failures = await this.#apply(steps);
+      this.#passes += 1;
+      this.#steps += steps.length;
+      this.#report(this.#failures);
+      if (steps.length > 0) {
+        log.debug({ steps: steps.length, position: goal }, 'pass');
+        onPass?.(steps);
+      }
+    }
+    if (this.#failures.length === 0) {
+      this.#position = goal;
+    } else if (this.#retry === null && !this.#stopped) {
+      this.#retry = clock.after(retryMs, () => {
+        this.#retry = null;
+        this.kick();
+      });
+    }
+  }
+
+  #apply(steps: Step[]): Promise<Failure[]> {
+    const { engine, kernel } = this.#options;
+    return applySteps(engine, kernel, steps, this.applied, this.#digest);
+  }
+
+  #report(found: Failure[]): void {
+    const { log } = this.#options;
+    for (const { step, message } of found.slice(0, 20)) {
+      log.error({ step: describeStep(step), reason: message }, 'step failed');
+    }
+    if (found.length > 20) {
+      log.error({ more: found.length - 20 }, 'more steps failed');
+    }
+  }
+}

@@ -1,0 +1,121 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * The world on disk: what a zone forwards by when it starts and the control
+ * plane does not answer. Written aside, flushed, renamed, so a crash leaves
+ * the old one or the new one. A file that is damaged (its digest does not fit
+ * its rules) is refused: forwarding by half a rule table is worse than none.
+ */
+
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Dataplane } from '#lib/model/dataplane.js';
+import { rulesDigest } from '#lib/model/rules-digest.js';
+import { type World, worldOf } from './desired.js';
+
+/** The file's format; another version is not read. */
+const VERSION = 1;
+
+interface SnapshotFile {
+  version: number;
+  zone_uuid: string;
+  dataplane: Dataplane;
+}
+
+export interface Snapshots {
+  /**
+   * The stored world, or null when there is none.
+   * @throws an Error naming the file when it is damaged or another zone's
+   */
+  load(): Promise<World | null>;
+  save(world: World): Promise<void>;
+}
+
+/** The snapshot's form of a world; what `worldOf` reads. */
+export function dataplaneOf(world: World): Dataplane {
+  const fabrics = [...world.fabrics.values()];
+  const entries = [...world.one_to_ones.values()];
+  return {
+    position: world.position,
+    digest: rulesDigest(fabrics, entries),
+    fabrics,
+    one_to_ones: entries,
+    publics: [...world.publics.values()],
+    zones: [...world.zones.values()],
+  };
+}
+
+function checked(file: string, text: string, zone: string): Dataplane {
+  const found = JSON.parse(text) as Partial<SnapshotFile>;
+  const { dataplane } = found;
+  if (found.version !== VERSION || dataplane === undefined) {
+    throw new Error(`${file}: not a snapshot of version ${VERSION}`);
+  }
+  if (found.zone_uuid !== zone) {
+    throw new Error(`${file}: of zone ${found.zone_uuid}, not ${zone}`);
+  }
+  const digest = rulesDigest(dataplane.fabrics, dataplane.one_to_ones);
+  if (digest !== dataplane.digest) {
+    throw new Error(
+      `${file}: damaged: digest ${dataplane.digest}, rules ${digest}`,
+    );
+  }
+  return dataplane;
+}
+
+async function writeDurably(directory: string, name: string, text: string) {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const aside = join(directory, `${name}.new`);
+  const handle = await open(aside, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(aside, join(directory, name));
+  const folder = await open(directory, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * Snapshots in `directory`, in one file.
+ * @param zone the zone's UUID: another zone's snapshot is not ours to serve
+ */
+export function fileSnapshots(directory: string, zone: string): Snapshots {
+  const name = 'dataplane.json';
+  const file = join(directory, name);
+  return {
+    async load() {
+      let text: string;
+      try {
+        text = await readFile(file, 'utf8');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw new Error(`${file}: ${(error as Error).message}`);
+      }
+      try {
+        return worldOf(checked(file, text, zone));
+      } catch (error) {
+        const { message } = error as Error;
+        throw new Error(
+          message.startsWith(file) ? message : `${file}: ${message}`,
+        );
+      }
+    },
+    save(world) {
+      const content: SnapshotFile = {
+        version: VERSION,
+        zone_uuid: zone,
+        dataplane: dataplaneOf(world),
+      };
+      return writeDurably(directory, name, `${JSON.stringify(content)}\n`);
+    },
+  };
+}
