@@ -1,0 +1,105 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// What the worker needs of a way in and out: a burst of packets to read, a
+// place to put packets to send, and a descriptor to sleep on. Both the VXLAN
+// socket and the TUN device are one, and so is the pair of queues that tests
+// use. A port owns its buffers: what `receive` gives stays valid until the
+// next `receive`, has kHeadroom writable bytes in front so that the engine
+// encapsulates in place, and no packet costs an allocation.
+//
+// Threads: after opening, a port belongs to the worker thread alone; only its
+// counters may be read by others.
+
+#ifndef VXLNAT_IO_PORT_H_
+#define VXLNAT_IO_PORT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace vxlnat::io {
+
+// Room in front of each received packet: outer Ethernet, IPv4, UDP, VXLAN,
+// inner Ethernet and 802.1Q fit twice.
+inline constexpr std::size_t kHeadroom = 256;
+// The longest packet that a port passes on: a jumbo frame and its tunnel.
+inline constexpr std::size_t kRoom = 9216;
+
+// The underlay side of a packet. Addresses and ports in host order; unused
+// (zero) on the external side.
+struct Path {
+  std::uint32_t local_ip = 0;
+  std::uint32_t peer_ip = 0;
+  std::uint16_t peer_port = 0;
+  std::uint8_t tos = 0;  // DSCP and ECN of the outer header (RFC 6040)
+};
+
+struct Received {
+  std::uint8_t* data = nullptr;
+  std::size_t length = 0;
+  Path path;
+};
+
+// Written by the worker, read by anyone.
+struct PortCounters {
+  std::atomic<std::uint64_t> rx_packets{0};
+  std::atomic<std::uint64_t> tx_packets{0};
+  std::atomic<std::uint64_t> rx_oversize{0};  // longer than kRoom, not TCP
+  std::atomic<std::uint64_t> tx_refused{0};   // the kernel did not take it
+};
+
+// One writer: a plain add is enough, and it costs no locked instruction.
+inline void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
+  counter.store(counter.load(std::memory_order_relaxed) + by,
+                std::memory_order_relaxed);
+}
+
+class Port {
+ public:
+  Port() = default;
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  virtual ~Port() = default;
+
+  // Readable when `receive` would give something; -1 when there is nothing to
+  // sleep on (tests).
+  virtual int fd() const = 0;
+  // Fills at most out.size() entries without blocking; returns how many.
+  // Whoever got any must call again before sleeping: a port may hold more.
+  virtual std::size_t receive(std::span<Received> out) = 0;
+  // Takes a copy, or sends at once; the bytes are free afterwards.
+  virtual void send(std::span<const std::uint8_t> packet, const Path& path) = 0;
+  // Sends what `send` has kept.
+  virtual void flush() = 0;
+
+  const PortCounters& counters() const { return counters_; }
+
+ protected:
+  PortCounters counters_;
+};
+
+// `count` packet buffers in one piece of memory, each with its headroom.
+class Buffers {
+ public:
+  Buffers(std::size_t count, std::size_t headroom, std::size_t room)
+      : headroom_(headroom),
+        stride_((headroom + room + 63) / 64 * 64),
+        memory_(
+            std::make_unique_for_overwrite<std::uint8_t[]>(count * stride_)) {}
+  std::uint8_t* data(std::size_t i) const {
+    return memory_.get() + i * stride_ + headroom_;
+  }
+
+ private:
+  std::size_t headroom_;
+  std::size_t stride_;
+  std::unique_ptr<std::uint8_t[]> memory_;
+};
+
+}  // namespace vxlnat::io
+
+#endif  // VXLNAT_IO_PORT_H_

@@ -1,0 +1,125 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Makes, reads and writes the TUN device; see tun_port.h.
+
+#include "io/tun_port.h"
+
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace vxlnat::io {
+
+namespace {
+
+// Packets that the kernel keeps for us while a burst is being processed.
+constexpr int kQueueLength = 2048;
+
+std::string reason(const std::string& what) {
+  return what + ": " + std::strerror(errno);
+}
+
+ifreq request_for(const std::string& name) {
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  return request;
+}
+
+std::string attach(int fd, const TunConfig& config) {
+  ifreq request = request_for(config.name);
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (ioctl(fd, TUNSETIFF, &request) == 0) return {};
+  if (errno == EBUSY) {
+    return "TUN device " + config.name + " is in use by another process";
+  }
+  return reason("cannot create TUN device " + config.name);
+}
+
+// The kernel would send router solicitations into an IPv4-only device. Where
+// the setting cannot be written, the engine counts and drops them.
+void without_ipv6(const std::string& name) {
+  const std::string path = "/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6";
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t written = write(fd, "1", 1);
+  close(fd);
+}
+
+std::string bring_up(const TunConfig& config) {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return reason("cannot open a control socket");
+  std::string error;
+  ifreq request = request_for(config.name);
+  request.ifr_mtu = config.mtu;
+  if (ioctl(fd, SIOCSIFMTU, &request) != 0) {
+    error = reason("cannot set the MTU of " + config.name);
+  }
+  request = request_for(config.name);
+  request.ifr_qlen = kQueueLength;
+  if (error.empty() && ioctl(fd, SIOCSIFTXQLEN, &request) != 0) {
+    error = reason("cannot set the queue length of " + config.name);
+  }
+  request = request_for(config.name);
+  request.ifr_flags = IFF_UP;
+  if (error.empty() && ioctl(fd, SIOCSIFFLAGS, &request) != 0) {
+    error = reason("cannot bring up " + config.name);
+  }
+  close(fd);
+  return error;
+}
+
+}  // namespace
+
+std::unique_ptr<TunPort> TunPort::open(const TunConfig& config,
+                                       std::string* error) {
+  const int fd = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) {
+    *error = reason("cannot open /dev/net/tun");
+    return nullptr;
+  }
+  *error = attach(fd, config);
+  if (error->empty()) {
+    without_ipv6(config.name);
+    *error = bring_up(config);
+  }
+  if (!error->empty()) {
+    close(fd);
+    return nullptr;
+  }
+  return std::unique_ptr<TunPort>(new TunPort(fd, config.burst));
+}
+
+TunPort::TunPort(int fd, std::size_t burst)
+    : fd_(fd), burst_(burst), buffers_(burst, kHeadroom, kRoom) {}
+
+TunPort::~TunPort() { close(fd_); }
+
+std::size_t TunPort::receive(std::span<Received> out) {
+  const std::size_t room = std::min(out.size(), burst_);
+  std::size_t n = 0;
+  while (n < room) {
+    std::uint8_t* data = buffers_.data(n);
+    const ssize_t got = read(fd_, data, kRoom);
+    if (got <= 0) break;
+    out[n++] = {data, static_cast<std::size_t>(got), Path{}};
+  }
+  count(counters_.rx_packets, n);
+  return n;
+}
+
+void TunPort::send(std::span<const std::uint8_t> packet, const Path&) {
+  const ssize_t sent = write(fd_, packet.data(), packet.size());
+  const bool whole = sent == static_cast<ssize_t>(packet.size());
+  count(whole ? counters_.tx_packets : counters_.tx_refused);
+}
+
+}  // namespace vxlnat::io

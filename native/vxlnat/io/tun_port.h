@@ -1,0 +1,50 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The outside: a TUN device that carries bare IPv4 packets between the engine
+// and the host's routing table. The host routes public IPs to the device and
+// forwards what comes out of it. A plain TUN device (no vnet_hdr, no offloads)
+// offers the kernel neither checksum nor segmentation help, so what is read
+// is always whole and at most MTU-sized.
+
+#ifndef VXLNAT_IO_TUN_PORT_H_
+#define VXLNAT_IO_TUN_PORT_H_
+
+#include <memory>
+#include <string>
+
+#include "io/port.h"
+
+namespace vxlnat::io {
+
+struct TunConfig {
+  std::string name;
+  int mtu = 1500;
+  std::size_t burst = 64;
+};
+
+class TunPort final : public Port {
+ public:
+  // Makes the device (it lives as long as the port), sets its MTU and brings
+  // it up. Returns null and says why in `error`.
+  static std::unique_ptr<TunPort> open(const TunConfig& config,
+                                       std::string* error);
+  ~TunPort() override;
+
+  int fd() const override { return fd_; }
+  std::size_t receive(std::span<Received> out) override;
+  void send(std::span<const std::uint8_t> packet, const Path& path) override;
+  void flush() override {}
+
+ private:
+  TunPort(int fd, std::size_t burst);
+
+  int fd_;
+  std::size_t burst_;
+  Buffers buffers_;
+};
+
+}  // namespace vxlnat::io
+
+#endif  // VXLNAT_IO_TUN_PORT_H_
