@@ -11,12 +11,16 @@
 
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock, Timer } from '#lib/clock.js';
 import type { Dataplane } from '#lib/model/dataplane.js';
 import { rulesDigest } from '#lib/model/rules-digest.js';
+import type { Logger } from '#lib/service/log.js';
 import { type World, worldOf } from './desired.js';
 
 /** The file's format; another version is not read. */
 const VERSION = 1;
+/** Milliseconds between a change and its place on disk. */
+const SAVE_MS = 1000;
 
 interface SnapshotFile {
   version: number;
@@ -118,4 +122,46 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
       return writeDurably(directory, name, `${JSON.stringify(content)}\n`);
     },
   };
+}
+
+/** Saves at most once a second, and what is newest when it does. */
+export class SnapshotSaver {
+  readonly #snapshots: Snapshots;
+  readonly #world: () => World;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #timer: Timer | null = null;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(
+    snapshots: Snapshots,
+    world: () => World,
+    clock: Clock,
+    log: Logger,
+  ) {
+    this.#snapshots = snapshots;
+    this.#world = world;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** There is something new to save. */
+  due(): void {
+    this.#timer ??= this.#clock.after(SAVE_MS, () => void this.flush());
+  }
+
+  /** Saves now; resolves when it is on disk. A failure is logged. */
+  flush(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#writing = this.#writing
+      .then(() => this.#snapshots.save(this.#world()))
+      .catch((err) => this.#log.error({ err }, 'cannot save the snapshot'));
+    return this.#writing;
+  }
+
+  /** Whether something waits to be saved. */
+  pending(): boolean {
+    return this.#timer !== null;
+  }
 }

@@ -1,0 +1,197 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Follows the control plane: bootstrap from `GET /dataplane`, then changes,
+ * and a bootstrap again whenever changes were missed. Holds the world, and is
+ * the reconciler's source.
+ *
+ * A start from disk is careful with addresses: rules are applied at once, but
+ * nothing is announced until the control plane has said who serves what now.
+ * Only when it does not answer within the grace time does the zone announce
+ * what its snapshot says: with nobody to decide otherwise, it is the best
+ * knowledge there is (design 4.3, fail static).
+ */
+
+import type { Clock, Timer } from '#lib/clock.js';
+import type { Dataplane } from '#lib/model/dataplane.js';
+import type { Logger } from '#lib/service/log.js';
+import {
+  type Change,
+  type Desired,
+  desiredOf,
+  emptyWorld,
+  fold,
+  type Remote,
+  type Self,
+  type World,
+  worldOf,
+} from './desired.js';
+import { dataplaneOf } from './snapshot.js';
+
+/** What a `ul3_mapping` item carries. */
+interface MappingObject {
+  vnet_id: number;
+  ip: string;
+  mac: string;
+  ul3_ip: string | null;
+  ul3_port: number | null;
+}
+
+export interface FollowerOptions {
+  self: Self;
+  fetchDataplane: () => Promise<Dataplane>;
+  clock: Clock;
+  log: Logger;
+  graceMs: number;
+  /** The world, or only its position, has changed. */
+  onChange: (dirty: boolean) => void;
+  onMapping: (vnet: number, ip: string, remote: Remote | null) => void;
+  /** A bootstrap replaced the world: mappings may have been missed too. */
+  onBootstrap: () => void;
+}
+
+export interface FollowStatus {
+  /** Whether the world came from the control plane since the start. */
+  bootstrapped: boolean;
+  announcing: boolean;
+  bootstraps: number;
+  changes: number;
+  /** Full comparisons that found a difference at the same position. */
+  drifts: number;
+}
+
+export class Follower {
+  readonly #options: FollowerOptions;
+  #world: World = emptyWorld();
+  #grace: Timer | null = null;
+  readonly #status: FollowStatus = {
+    bootstrapped: false,
+    announcing: false,
+    bootstraps: 0,
+    changes: 0,
+    drifts: 0,
+  };
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Begins.
+   * @param stored the world on disk, or null when there is none
+   */
+  start(stored: World | null): void {
+    if (stored === null) return;
+    this.#world = stored;
+    this.#options.onChange(true);
+    this.#grace = this.#options.clock.after(this.#options.graceMs, () => {
+      this.#options.log.warn(
+        { position: this.#world.position },
+        'control plane does not answer: serving by the snapshot',
+      );
+      this.#status.announcing = true;
+      this.#options.onChange(true);
+    });
+  }
+
+  /** The world now; callers do not change it. */
+  world(): World {
+    return this.#world;
+  }
+
+  position(): number {
+    return this.#world.position;
+  }
+
+  desired(): Desired {
+    return desiredOf(this.#world, this.#options.self, this.#status.announcing);
+  }
+
+  status(): FollowStatus {
+    return { ...this.#status };
+  }
+
+  /** Takes the control plane's snapshot as the world, whatever was before. */
+  async bootstrap(): Promise<number> {
+    const dataplane = await this.#options.fetchDataplane();
+    this.#replace(dataplane);
+    this.#options.onBootstrap();
+    return dataplane.position;
+  }
+
+  /**
+   * Compares with the control plane and repairs. Changes that arrive while the
+   * snapshot is under way make it older than the world: then it says nothing.
+   */
+  async compare(): Promise<void> {
+    const before = this.#world.position;
+    const dataplane = await this.#options.fetchDataplane();
+    const now = this.#world.position;
+    if (dataplane.position === now) {
+      if (dataplaneOf(this.#world).digest === dataplane.digest) {
+        // The digest is of rules; placement and zones are simply taken.
+        this.#replace(dataplane);
+        return;
+      }
+      this.#status.drifts += 1;
+      this.#options.log.error(
+        { position: now, digest: dataplane.digest },
+        'rules differ from the control plane at the same position',
+      );
+      this.#replace(dataplane);
+      this.#options.onBootstrap();
+    } else if (dataplane.position > now || dataplane.position < before) {
+      // Ahead: items on the way will be seen as replays. Behind where we were
+      // before asking: the control plane was restored from an older state.
+      await this.bootstrap();
+    }
+  }
+
+  /** Folds one changefeed item. */
+  change(change: Change): void {
+    const fresh = change.seq > this.#world.position;
+    const dirty = fold(this.#world, change);
+    if (!fresh) return;
+    this.#status.changes += 1;
+    if (change.resource === 'ul3_mapping') this.#mapping(change);
+    this.#options.onChange(dirty);
+  }
+
+  stop(): void {
+    this.#grace?.cancel();
+  }
+
+  #replace(dataplane: Dataplane): void {
+    this.#grace?.cancel();
+    this.#grace = null;
+    this.#world = worldOf(dataplane);
+    this.#status.bootstrapped = true;
+    this.#status.announcing = true;
+    this.#status.bootstraps += 1;
+    const { self, log, onChange } = this.#options;
+    if (!this.#world.zones.has(self.zone_uuid)) {
+      log.warn({ zone_uuid: self.zone_uuid }, 'napi-nat has no such zone');
+    }
+    onChange(true);
+  }
+
+  /** An id is `<vnet>,<ip>`; the object is null when the mapping is gone. */
+  #mapping(change: Change): void {
+    const [vnet, ip] = change.id.split(',');
+    if (vnet === undefined || ip === undefined) return;
+    const object = change.object as MappingObject | null;
+    const remote =
+      object === null || object.ul3_ip === null || object.ul3_port === null
+        ? null
+        : {
+            vnet_id: Number(vnet),
+            ip,
+            mac: object.mac,
+            ul3_ip: object.ul3_ip,
+            ul3_port: object.ul3_port,
+          };
+    this.#options.onMapping(Number(vnet), ip, remote);
+  }
+}
