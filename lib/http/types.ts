@@ -9,6 +9,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Clock } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
@@ -32,6 +33,8 @@ export interface Request {
   id: string;
   remoteAddress: string;
   log: Logger;
+  /** The matched route's name, such as `listnetworks`. */
+  routeName?: string;
   /** Filled by hooks such as authentication. */
   context: Record<string, unknown>;
 }
@@ -74,6 +77,23 @@ export interface ServerOptions {
   before?: Hook[];
   /** Add Content-MD5 of the body, as CloudAPI does. */
   contentMd5?: boolean;
+  /** Name of the header with the request id; default `x-request-id`. */
+  idHeader?: string;
+  /** Name of the header with milliseconds taken; `x-response-time`. */
+  elapsedHeader?: string;
+  /** Told of every finished request, errors included: for metrics. */
+  onReply?: (done: Finished) => void;
+  /** The system's clock unless a test gives another. */
+  clock?: Clock;
+}
+
+/** What became of a request. */
+export interface Finished {
+  method: string;
+  /** Undefined when no route matched. */
+  routeName: string | undefined;
+  status: number;
+  elapsedMs: number;
 }
 
 /** A hook: may fill `request.context`, may throw. */
@@ -85,11 +105,7 @@ export interface HttpServer {
   listen(host: string, port: number): Promise<{ host: string; port: number }>;
   /** Hands HTTP upgrades (WebSocket) to their owner. */
   onUpgrade(
-    listener: (
-      request: IncomingMessage,
-      socket: Duplex,
-      head: Buffer,
-    ) => void,
+    listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
   ): void;
   /** Stops accepting, ends idle connections, resolves when closed. */
   close(): Promise<void>;
