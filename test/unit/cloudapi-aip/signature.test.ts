@@ -25,9 +25,18 @@ interface Pem {
 }
 
 const KEYS: Record<'rsa' | 'ecdsa' | 'ed25519', Pem> = {
-  rsa: generateKeyPairSync('rsa', { modulusLength: 2048, ...PEM }),
-  ecdsa: generateKeyPairSync('ec', { namedCurve: 'P-256', ...PEM }),
-  ed25519: generateKeyPairSync('ed25519', PEM as never) as unknown as Pem,
+  rsa: generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    ...PEM,
+  }) as unknown as Pem,
+  ecdsa: generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    ...PEM,
+  }) as unknown as Pem,
+  ed25519: generateKeyPairSync(
+    'ed25519',
+    PEM as never,
+  ) as unknown as unknown as Pem,
 };
 
 function signed(type: keyof typeof KEYS, hash: string, text: string): string {
