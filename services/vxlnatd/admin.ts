@@ -1,0 +1,305 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * The daemon's admin interface: what it does, for people (`vxlnatadm`),
+ * monitoring and orchestration. It reads, and ends single flows; rules come
+ * from the control plane or a file only. `docs/vxlnatd.md` lists the routes.
+ */
+
+import {
+  type FieldError,
+  invalidParameter,
+  missingParameter,
+  ServiceError,
+} from '#lib/errors.js';
+import type { Reply, Request, Route } from '#lib/http/types.js';
+import { parseIpv4 } from '#lib/net/ipv4.js';
+import { isVnet } from '#lib/net/vnet.js';
+import type { Config } from './config.js';
+import type { World } from './desired.js';
+import type { Engine, FlowFilterDto, Operation } from './engine.js';
+import type { FollowStatus } from './follow.js';
+import type { HeartbeatStatus, Watch } from './heartbeat.js';
+import { exposition } from './metrics.js';
+import type { Applied } from './plan.js';
+import type { ReconcileStatus } from './reconcile.js';
+import type { ResolverStats } from './svp/resolver.js';
+
+/** What the routes show; `app.ts` builds it. */
+export interface AdminView {
+  config: Config;
+  engine: Engine;
+  watch: Watch;
+  applied: Applied;
+  reconcile: () => ReconcileStatus;
+  resolver: () => ResolverStats;
+  /** Null without a control plane. */
+  follow: (() => FollowStatus) | null;
+  heartbeat: (() => HeartbeatStatus) | null;
+  connected: (() => boolean) | null;
+  /** Null without a control plane. */
+  world: (() => World) | null;
+  uptimeMs: () => number;
+}
+
+/** Most flows in one answer. */
+const FLOWS_MAX = 10_000;
+const FLOWS_DEFAULT = 1000;
+
+function refuse(errors: FieldError[]): never {
+  throw new ServiceError(422, {
+    code: 'InvalidParameters',
+    message: 'Invalid parameters',
+    errors,
+  });
+}
+
+/** Reads typed query fields and collects what is wrong with them. */
+class Fields {
+  readonly errors: FieldError[] = [];
+  readonly #query: Record<string, unknown>;
+
+  constructor(query: Record<string, unknown>, known: string[]) {
+    this.#query = query;
+    const unknown = Object.keys(query).filter((name) => !known.includes(name));
+    if (unknown.length > 0) {
+      this.errors.push({
+        field: unknown,
+        code: 'UnknownParameters',
+        message: 'Unknown parameters',
+      });
+    }
+  }
+
+  text(name: string): string | null {
+    const value = this.#query[name];
+    return value === undefined ? null : String(value);
+  }
+
+  ip(name: string): string | null {
+    const value = this.text(name);
+    if (value === null || parseIpv4(value) !== null) return value;
+    this.errors.push(invalidParameter(name, 'must be an IPv4 address'));
+    return null;
+  }
+
+  integer(name: string, low: number, high: number): number | null {
+    const value = this.text(name);
+    if (value === null) return null;
+    const number = /^\d{1,10}$/.test(value) ? Number(value) : -1;
+    if (number >= low && number <= high) return number;
+    this.errors.push(
+      invalidParameter(name, `must be a number from ${low} to ${high}`),
+    );
+    return null;
+  }
+
+  vnet(name: string): number | null {
+    const value = this.integer(name, 0, 0xffffff);
+    return isVnet(value) ? value : null;
+  }
+
+  /** Refuses the request when anything was wrong. */
+  check(): void {
+    if (this.errors.length > 0) refuse(this.errors);
+  }
+}
+
+function flowFilter(query: Record<string, unknown>): FlowFilterDto {
+  const fields = new Fields(query, [
+    'vnet',
+    'private_ip',
+    'public_ip',
+    'remote_ip',
+    'limit',
+    'cursor',
+  ]);
+  const filter: FlowFilterDto = {
+    vnet: fields.vnet('vnet'),
+    private_ip: fields.ip('private_ip'),
+    public_ip: fields.ip('public_ip'),
+    remote_ip: fields.ip('remote_ip'),
+    limit: fields.integer('limit', 1, FLOWS_MAX) ?? FLOWS_DEFAULT,
+    cursor: fields.integer('cursor', 0, 2 ** 32 - 1) ?? 0,
+  };
+  fields.check();
+  return filter;
+}
+
+/** One flow's outside key; every part must be given. */
+function flowKey(query: Record<string, unknown>): Operation {
+  const names = [
+    'proto',
+    'public_ip',
+    'public_port',
+    'remote_ip',
+    'remote_port',
+  ];
+  const fields = new Fields(query, names);
+  const operation: Operation = {
+    op: 'remove_flow',
+    proto: fields.integer('proto', 0, 255) ?? 0,
+    public_ip: fields.ip('public_ip') ?? '',
+    public_port: fields.integer('public_port', 0, 65535) ?? 0,
+    remote_ip: fields.ip('remote_ip') ?? '',
+    remote_port: fields.integer('remote_port', 0, 65535) ?? 0,
+  };
+  for (const name of names) {
+    if (query[name] === undefined) fields.errors.push(missingParameter(name));
+  }
+  fields.check();
+  return operation;
+}
+
+/** Why the zone is not ready; empty when it is. */
+function unreadiness(view: AdminView): string[] {
+  const reasons: string[] = [];
+  const reconcile = view.reconcile();
+  const [failure] = reconcile.failures;
+  if (failure !== undefined) {
+    reasons.push(
+      `${reconcile.failures.length} steps failed, first: ` +
+        `${failure.step}: ${failure.message}`,
+    );
+  }
+  const follow = view.follow?.();
+  if (follow !== undefined && !follow.announcing) {
+    reasons.push('waiting for the control plane');
+  }
+  return reasons;
+}
+
+function health(view: AdminView): Reply {
+  const live = view.watch.alive();
+  const reasons = unreadiness(view);
+  if (!live) reasons.unshift('the packet worker makes no progress');
+  const reconcile = view.reconcile();
+  const ready = reasons.length === 0;
+  return {
+    status: ready ? 200 : 503,
+    body: {
+      live,
+      ready,
+      reasons,
+      zone_uuid: view.config.zone_uuid,
+      state: view.heartbeat?.().state ?? null,
+      control_plane:
+        view.connected === null
+          ? 'none'
+          : view.connected()
+            ? 'connected'
+            : 'disconnected',
+      heartbeat_ok: view.heartbeat?.().ok ?? null,
+      position: reconcile.position,
+      newest_position: view.heartbeat?.().newest_position ?? null,
+      digest: reconcile.digest,
+      rules: view.applied.rules.size,
+      one_to_ones: view.applied.entries.size,
+      announced: [...view.applied.announced].sort(),
+      ul3s: [...view.applied.ul3s].sort(),
+      uptime_ms: Math.round(view.uptimeMs()),
+    },
+  };
+}
+
+function stats(view: AdminView): Reply {
+  return {
+    status: 200,
+    body: {
+      engine: view.engine.stats(),
+      resolver: view.resolver(),
+      reconcile: view.reconcile(),
+      follow: view.follow?.() ?? null,
+      heartbeat: view.heartbeat?.() ?? null,
+    },
+  };
+}
+
+function rules(view: AdminView, request: Request): Reply {
+  const fields = new Fields(request.query, ['vnet']);
+  const vnet = fields.vnet('vnet');
+  fields.check();
+  const wanted = (value: { vnet_id: number }) =>
+    vnet === null || value.vnet_id === vnet;
+  return {
+    status: 200,
+    body: {
+      digest: view.reconcile().digest,
+      rules: [...view.applied.rules.values()].filter(wanted),
+      one_to_ones: [...view.applied.entries.values()].filter(wanted),
+    },
+  };
+}
+
+function publics(view: AdminView): Reply {
+  const world = view.world?.();
+  const { applied } = view;
+  const all = new Set([...applied.routed, ...applied.announced]);
+  const body = [...all].sort().map((ip) => {
+    const known = world?.publics.get(ip);
+    return {
+      ip,
+      kind: known?.kind ?? null,
+      zone_uuid: known?.zone_uuid ?? null,
+      routed: applied.routed.has(ip),
+      announced: applied.announced.has(ip),
+    };
+  });
+  return { status: 200, body };
+}
+
+async function removeFlow(view: AdminView, request: Request): Promise<Reply> {
+  const [result] = await view.engine.apply([flowKey(request.query)]);
+  if (result !== undefined && result.error !== null) {
+    throw new ServiceError(404, {
+      code: 'ResourceNotFound',
+      message: `flow: ${result.error}`,
+    });
+  }
+  return { status: 204 };
+}
+
+/** The admin routes over a view. */
+export function adminRoutes(view: AdminView): Route[] {
+  const get = (
+    path: string,
+    name: string,
+    handler: Route['handler'],
+  ): Route => ({ method: ['GET', 'HEAD'], path, name, handler });
+  return [
+    get('/health', 'health', () => health(view)),
+    get('/stats', 'stats', () => stats(view)),
+    get('/drops', 'drops', () => ({ status: 200, body: view.engine.drops() })),
+    get('/flows', 'listflows', async (request) => ({
+      status: 200,
+      body: await view.engine.flows(flowFilter(request.query)),
+    })),
+    {
+      method: 'DELETE',
+      path: '/flows',
+      name: 'deleteflow',
+      handler: (request) => removeFlow(view, request),
+    },
+    get('/rules', 'listrules', (request) => rules(view, request)),
+    get('/publics', 'listpublics', () => publics(view)),
+    get('/config', 'config', () => ({
+      status: 200,
+      body: {
+        ...view.config,
+        engine: { ...view.config.engine, seed: null },
+        generation: view.reconcile().passes,
+        position: view.reconcile().position,
+        digest: view.reconcile().digest,
+      },
+    })),
+    get('/metrics', 'metrics', () => ({
+      status: 200,
+      text: {
+        type: 'text/plain; version=0.0.4; charset=utf-8',
+        content: exposition(view),
+      },
+    })),
+  ];
+}
