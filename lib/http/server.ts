@@ -142,7 +142,7 @@ async function answer(
 ): Promise<Reply> {
   const { options, request } = exchange;
   try {
-    checkVersion(request, options.versions);
+    checkVersion(request, route.versions ?? options.versions);
     checkAccept(request);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       request.body = await readBody(message, options.maxBodyBytes);

@@ -57,6 +57,8 @@ export interface Route {
   /** restify's route name, such as `listnetworks`; unique with the method. */
   name: string;
   handler: Handler;
+  /** Where they differ from the server's: the changefeed's two routes. */
+  versions?: string[];
 }
 
 export interface ServerOptions {

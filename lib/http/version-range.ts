@@ -49,15 +49,11 @@ function satisfies(version: Version, term: string): boolean {
   const match = PARTIAL.exec(term);
   if (match === null) return false;
   const operator = match[1] ?? '';
-  const given = [match[2], match[3], match[4]]
-    .map((piece) =>
-      piece === undefined || /[xX*]/.test(piece) ? null : Number(piece),
-    )
-    .reduce<number[]>(
-      (all, piece, i) =>
-        piece === null || all.length < i ? all : [...all, piece],
-      [],
-    );
+  const given: number[] = [];
+  for (const piece of match.slice(2)) {
+    if (piece === undefined || /[xX*]/.test(piece)) break;
+    given.push(Number(piece));
+  }
   const low: Version = [given[0] ?? 0, given[1] ?? 0, given[2] ?? 0];
   const fromLow = compare(version, low);
   if (given.length === 0) return operator !== '<' && operator !== '>';

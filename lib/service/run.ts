@@ -1,0 +1,137 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * The frame of every executable: options, --help, --version, exit statuses,
+ * signals, and errors as one line instead of a stack.
+ *
+ *   0  ended as asked      1  failed      2  wrong usage or configuration
+ */
+
+import { readFileSync } from 'node:fs';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { UsageError } from '#lib/errors.js';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+export interface Parsed {
+  /** By long name; absent when not given. */
+  values: Record<string, string | boolean | (string | boolean)[] | undefined>;
+  positionals: string[];
+}
+
+export interface Program {
+  /** As on the command line. */
+  name: string;
+  /** The whole --help text. */
+  usage: string;
+  options?: Options;
+  allowPositionals?: boolean;
+  /**
+   * Does the work. Resolves to an exit status, or to a function that stops
+   * what was started: the process then lives until SIGTERM or SIGINT.
+   */
+  main: (parsed: Parsed) => Promise<number | undefined | Stop>;
+}
+
+export type Stop = () => Promise<void>;
+
+/** How long a stop may take before the process ends anyway. */
+const STOP_LIMIT_MS = 10_000;
+
+/**
+ * Runs a program and ends the process.
+ * @param program what to run
+ * @param argv arguments without node and script
+ */
+export async function runMain(
+  program: Program,
+  argv: string[] = process.argv.slice(2),
+): Promise<void> {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => exitWith(program, error));
+  }
+  try {
+    const parsed = parse(program, argv);
+    if (parsed.values['help'] === true) {
+      process.stdout.write(`${program.usage.trim()}\n`);
+      return;
+    }
+    if (parsed.values['version'] === true) {
+      process.stdout.write(`${program.name} ${packageVersion()}\n`);
+      return;
+    }
+    const outcome = await program.main(parsed);
+    if (typeof outcome === 'function') untilSignal(program, outcome);
+    else process.exitCode = outcome ?? 0;
+  } catch (error) {
+    exitWith(program, error);
+  }
+}
+
+function parse(program: Program, argv: string[]): Parsed {
+  try {
+    const { values, positionals } = parseArgs({
+      args: argv,
+      allowPositionals: program.allowPositionals ?? false,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+        ...program.options,
+      },
+    });
+    return { values, positionals };
+  } catch (error) {
+    const said = (error as Error).message.split('. ', 1)[0] ?? '';
+    throw new UsageError(`${said} (see ${program.name} --help)`);
+  }
+}
+
+function untilSignal(program: Program, stop: Stop): void {
+  let asked = false;
+  const end = (signal: NodeJS.Signals) => {
+    // A second signal is an operator who does not want to wait.
+    if (asked) process.exit(1);
+    asked = true;
+    const limit = setTimeout(() => {
+      process.stderr.write(`${program.name}: ${signal}: stop took too long\n`);
+      process.exit(1);
+    }, STOP_LIMIT_MS);
+    stop().then(
+      () => {
+        clearTimeout(limit);
+        process.exit(0);
+      },
+      (error: unknown) => exitWith(program, error),
+    );
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+}
+
+function exitWith(program: Program, error: unknown): never {
+  const status = error instanceof UsageError ? error.exitStatus : 1;
+  const message = error instanceof Error ? error.message : String(error);
+  for (const line of message.split('\n')) {
+    process.stderr.write(`${program.name}: ${line}\n`);
+  }
+  const debugging = /^(debug|trace)$/.test(process.env['LOG_LEVEL'] ?? '');
+  if (debugging && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? ''}\n`);
+  } else if (status === 1) {
+    process.stderr.write(
+      `${program.name}: set LOG_LEVEL=debug in the environment for a stack\n`,
+    );
+  }
+  process.exit(status);
+}
+
+/** The version of the package this file was built into. */
+export function packageVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  const { version } = JSON.parse(readFileSync(file, 'utf8')) as {
+    version: string;
+  };
+  return version;
+}
