@@ -1,0 +1,44 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** The cloudapi-aip process. */
+
+import { systemClock } from '#lib/clock.js';
+import { UsageError } from '#lib/errors.js';
+import { loadConfig } from '#lib/service/config.js';
+import { createLogger } from '#lib/service/log.js';
+import { runMain } from '#lib/service/run.js';
+import { createApp } from './app.js';
+import { type Config, configSchema } from './config.js';
+
+const USAGE = `
+usage: cloudapi-aip -f CONFIG
+
+Serves /:login/aips (RFD 158) to customers and passes the work to napi-nat.
+
+  -f, --file CONFIG  JSON configuration; see docs/cloudapi.md
+  -h, --help         this text
+      --version      the version
+`;
+
+await runMain({
+  name: 'cloudapi-aip',
+  usage: USAGE,
+  options: { file: { type: 'string', short: 'f' } },
+  async main({ values }) {
+    const file = values['file'];
+    if (typeof file !== 'string') {
+      throw new UsageError('-f CONFIG is required; see --help');
+    }
+    const config = loadConfig<Config>(file, configSchema);
+    const log = createLogger({
+      name: 'cloudapi-aip',
+      level: config.log_level ?? 'info',
+    });
+    const app = createApp(config, log, systemClock());
+    const http = await app.listen();
+    log.info({ http }, 'listening');
+    return () => app.close();
+  },
+});
