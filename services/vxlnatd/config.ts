@@ -94,7 +94,7 @@ const host = { type: 'string', minLength: 1, maxLength: 255 };
 function object(
   properties: Record<string, object>,
   required: string[] = [],
-): object {
+): Record<string, unknown> {
   return { type: 'object', properties, required, additionalProperties: false };
 }
 
@@ -105,7 +105,7 @@ const timers = object(
 );
 
 /** JSON schema of `ConfigFile`; unknown keys are refused. */
-export const CONFIG_SCHEMA = object(
+export const CONFIG_SCHEMA: Record<string, unknown> = object(
   {
     zone_uuid: { type: 'string', pattern: UUID },
     napi: {

@@ -1,0 +1,285 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * vxlnatd's composition root: the one place where its parts are made and tied
+ * together. The order of a start is the order of trust: the engine with no
+ * rules (it drops everything), a kernel swept of what a killed daemon left
+ * behind, the rules on disk or in the file, and only then the control plane.
+ */
+
+import type { Clock } from '#lib/clock.js';
+import { createHttpServer } from '#lib/http/server.js';
+import type { HttpServer } from '#lib/http/types.js';
+import { parseIpv4 } from '#lib/net/ipv4.js';
+import type { Logger } from '#lib/service/log.js';
+import { createSvpClient, type SvpClient } from '#lib/svp/client.js';
+import type { LogLoop } from '#lib/svp/log-loop.js';
+import { adminRoutes } from './admin.js';
+import { type Config, engineConfig, ioConfig } from './config.js';
+import { ControlPlane } from './control.js';
+import type { Engine, EngineEvent, OpenEngine } from './engine.js';
+import { Watch } from './heartbeat.js';
+import type { RunIp } from './os/ip.js';
+import type { Kernel } from './os/kernel.js';
+import { openKernel } from './os/open.js';
+import type { Step } from './plan.js';
+import { Reconciler } from './reconcile.js';
+import type { RulesFile } from './rules-file.js';
+import { Resolver } from './svp/resolver.js';
+import { shootdownLoop, svpLookUp } from './svp/shootdown.js';
+
+/** What an app is given instead of reaching for it. */
+export interface AppDeps {
+  openEngine: OpenEngine;
+  runIp: RunIp;
+  clock: Clock;
+  log: Logger;
+  /** [0, 1). */
+  random: () => number;
+  /** 32 hex digits: keys the engine's hashes and port choice. */
+  seed: string;
+}
+
+export class App {
+  readonly #config: Config;
+  readonly #deps: AppDeps;
+  readonly #file: RulesFile | null;
+  readonly #stops: (() => Promise<void> | void)[] = [];
+  #reconciler: Reconciler | null = null;
+  #control: ControlPlane | null = null;
+  #stopped: Promise<void> | null = null;
+  /** Where the admin interface listens; known after `start`. */
+  address = { host: '', port: 0 };
+
+  /**
+   * @param file rules from a file; null takes them from napi-nat
+   */
+  constructor(config: Config, file: RulesFile | null, deps: AppDeps) {
+    this.#config = config;
+    this.#file = file;
+    this.#deps = deps;
+  }
+
+  /** The control loop, once started. */
+  get reconciler(): Reconciler {
+    if (this.#reconciler === null) throw new Error('vxlnatd is not started');
+    return this.#reconciler;
+  }
+
+  /** The control plane's follower, when there is a control plane. */
+  get control(): ControlPlane | null {
+    return this.#control;
+  }
+
+  /**
+   * Starts everything; on a failure what was started is stopped again.
+   * @throws an Error naming the device, file or address at fault
+   */
+  async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /**
+   * SIGHUP: reads the rules file again, or compares with the control plane.
+   * @throws when the file has a fault; nothing has changed then
+   */
+  async reload(): Promise<void> {
+    this.#file?.reload();
+    await this.#control?.compare();
+    await this.reconciler.recheck();
+  }
+
+  /** Stops in reverse order; takes back what was added to the kernel. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #start(): Promise<void> {
+    const { log, clock } = this.#deps;
+    const started = clock.monotonic();
+    const svp = this.#openSvp();
+    let resolver: Resolver | null = null;
+    const engine = await this.#openEngine((vnet, ip) =>
+      resolver?.want(vnet, ip),
+    );
+    resolver = new Resolver({
+      engine,
+      lookUp: svp === null ? null : svpLookUp(svp),
+      log,
+    });
+    this.#onStop(() => resolver?.close());
+    const kernel = openKernel(
+      this.#config,
+      engine,
+      this.#deps.runIp,
+      clock,
+      log,
+    );
+    this.#onStop(() => kernel.close());
+    await kernel.prepare();
+    await this.#startLoop(engine, kernel, resolver);
+    await this.#startAdmin(engine, resolver, started);
+    await this.#control?.start();
+    if (svp !== null) this.#startShootdowns(svp, resolver);
+  }
+
+  #onStop(stop: () => Promise<void> | void): void {
+    this.#stops.push(stop);
+  }
+
+  #openSvp(): SvpClient | null {
+    const { svp } = this.#config;
+    if (svp === null) return null;
+    const { clock, log } = this.#deps;
+    const client = createSvpClient({
+      ...svp,
+      clock,
+      log,
+      // Packets wait for the answer: give up and reconnect sooner than varpd.
+      timeouts: { query_ms: 2000, reconnect_ms: [50, 200, 1000, 2000] },
+    });
+    this.#onStop(() => client.close());
+    return client;
+  }
+
+  async #openEngine(
+    onMiss: (vnet: number, ip: string) => void,
+  ): Promise<Engine> {
+    const { log, openEngine, seed } = this.#deps;
+    const onEvents = (events: EngineEvent[]) => {
+      for (const event of events) {
+        if (event.event === 'remote_miss') onMiss(event.vnet, event.ip);
+        else log[event.level]({ component: 'engine' }, event.message);
+      }
+    };
+    const engine = await openEngine(
+      engineConfig(this.#config, seed),
+      ioConfig(this.#config),
+      onEvents,
+    );
+    this.#onStop(() => engine.close());
+    return engine;
+  }
+
+  /** The control loop, swept of strays and with the first rules applied. */
+  async #startLoop(
+    engine: Engine,
+    kernel: Kernel,
+    resolver: Resolver,
+  ): Promise<void> {
+    const { log, clock } = this.#deps;
+    if (this.#file === null) this.#makeControl(engine, resolver);
+    const source = this.#file ?? this.#control?.follower;
+    if (source === undefined) throw new Error('neither a file nor napi');
+    const onPass = (steps: Step[]) => {
+      for (const step of steps) {
+        if (step.kind !== 'set_entry') continue;
+        resolver.prefetch(step.entry.vnet_id, step.entry.private_ip);
+      }
+      this.#control?.applied();
+    };
+    const options = { engine, kernel, source, clock, log, onPass };
+    const reconciler = new Reconciler(options);
+    this.#reconciler = reconciler;
+    this.#onStop(() => reconciler.withdraw());
+    await reconciler.recheck();
+    const timer = clock.every(this.#config.resync_ms, () => {
+      reconciler
+        .recheck()
+        .catch((err) => log.error({ err }, 'full comparison'));
+    });
+    this.#onStop(() => timer.cancel());
+  }
+
+  #makeControl(engine: Engine, resolver: Resolver): void {
+    const { log, clock, random } = this.#deps;
+    const control = new ControlPlane({
+      config: this.#config,
+      clock,
+      log,
+      random,
+      stats: () => engine.stats(),
+      status: () => this.reconciler.status(),
+      announced: () => [...this.reconciler.applied.announced],
+      onChange: (dirty) => this.#reconciler?.kick(dirty),
+      onMapping: (vnet, ip, remote) => resolver.event(vnet, ip, remote),
+      onBootstrap: () => resolver.refreshAll(),
+    });
+    this.#control = control;
+  }
+
+  async #startAdmin(
+    engine: Engine,
+    resolver: Resolver,
+    started: number,
+  ): Promise<void> {
+    const { log, clock } = this.#deps;
+    const { host, port } = this.#config.admin;
+    const watch = new Watch(() => engine.stats().progress, clock);
+    const looking = clock.every(1000, () => watch.look());
+    this.#onStop(() => looking.cancel());
+    const control = this.#control;
+    const server: HttpServer = createHttpServer({
+      name: 'vxlnatd',
+      log,
+      precedence: ['route', 'query', 'body'],
+      versions: ['1.0.0'],
+      maxBodyBytes: 64 * 1024,
+    });
+    server.add(
+      adminRoutes({
+        config: this.#config,
+        engine,
+        watch,
+        applied: this.reconciler.applied,
+        reconcile: () => this.reconciler.status(),
+        resolver: () => resolver.stats(),
+        follow: control === null ? null : () => control.follower.status(),
+        heartbeat: control === null ? null : () => control.heartbeat(),
+        connected: control === null ? null : () => control.connected(),
+        world: control === null ? null : () => control.follower.world(),
+        uptimeMs: () => clock.monotonic() - started,
+      }),
+    );
+    this.address = await server.listen(host, port);
+    this.#onStop(() => server.close());
+    const { zone_uuid } = this.#config;
+    log.info({ zone_uuid, admin: this.address }, 'listening');
+    // Stopped before the loop: no change may come while it is taken down.
+    if (control !== null) this.#onStop(() => control.stop());
+  }
+
+  #startShootdowns(client: SvpClient, resolver: Resolver): void {
+    const underlayIp = parseIpv4(this.#config.underlay.ip);
+    if (underlayIp === null || underlayIp === 0) return;
+    const { clock, log, random } = this.#deps;
+    const loop: LogLoop = shootdownLoop({
+      client,
+      resolver,
+      underlayIp,
+      clock,
+      random,
+      log,
+    });
+    loop.start();
+    this.#onStop(() => loop.stop());
+  }
+
+  async #stop(): Promise<void> {
+    for (const stop of this.#stops.reverse()) {
+      try {
+        await stop();
+      } catch (err) {
+        this.#deps.log.error({ err }, 'did not stop cleanly');
+      }
+    }
+  }
+}

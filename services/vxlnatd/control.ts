@@ -1,0 +1,207 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Everything that talks to napi-nat: the changefeed, the snapshot request,
+ * heartbeats, the regular full comparison, and the snapshot on disk that
+ * replaces them all when nobody answers.
+ */
+
+import {
+  createSubscriber,
+  type Subscriber,
+} from '#lib/changefeed/subscriber.js';
+import type { Clock, Timer } from '#lib/clock.js';
+import { HttpClient } from '#lib/http/client.js';
+import type {
+  Dataplane,
+  Heartbeat,
+  HeartbeatReply,
+} from '#lib/model/dataplane.js';
+import type { Logger } from '#lib/service/log.js';
+import type { Config } from './config.js';
+import type { Remote, World } from './desired.js';
+import type { StatsDto } from './engine.js';
+import { Follower } from './follow.js';
+import { HeartbeatLoop, type HeartbeatStatus } from './heartbeat.js';
+import type { ReconcileStatus } from './reconcile.js';
+import { fileSnapshots, SnapshotSaver, type Snapshots } from './snapshot.js';
+
+/** What a zone folds; `ul3_mapping` also makes remotes follow at once. */
+const RESOURCES: Readonly<Record<string, string[]>> = {
+  network: ['create', 'delete', 'gateway', 'nat_reform_public'],
+  aip: ['create', 'delete', 'assign', 'detach', 'update'],
+  nat_public: ['create', 'delete', 'zone'],
+  nat_zone: ['create', 'delete', 'state'],
+  ul3_mapping: ['put', 'delete'],
+};
+
+export interface ControlOptions {
+  config: Config;
+  clock: Clock;
+  log: Logger;
+  random: () => number;
+  stats: () => StatsDto;
+  status: () => ReconcileStatus;
+  announced: () => string[];
+  onChange: (dirty: boolean) => void;
+  onMapping: (vnet: number, ip: string, remote: Remote | null) => void;
+  onBootstrap: () => void;
+}
+
+export class ControlPlane {
+  readonly follower: Follower;
+  readonly #options: ControlOptions;
+  readonly #http: HttpClient;
+  readonly #beats: HttpClient;
+  readonly #heartbeat: HeartbeatLoop;
+  readonly #snapshots: Snapshots | null;
+  readonly #saver: SnapshotSaver | null;
+  #subscriber: Subscriber | null = null;
+  #timer: Timer | null = null;
+
+  constructor(options: ControlOptions) {
+    const { config, clock, log } = options;
+    const url = config.napi?.url ?? '';
+    const { interval_ms: intervalMs } = config.heartbeat;
+    this.#options = options;
+    this.#http = new HttpClient({ url, timeoutMs: 30_000, log });
+    const beatMs = Math.max(1000, intervalMs * 5);
+    this.#beats = new HttpClient({ url, timeoutMs: beatMs, log });
+    this.follower = new Follower({
+      self: { zone_uuid: config.zone_uuid, ul3_ip: config.underlay.ip },
+      fetchDataplane: () => this.#fetchDataplane(),
+      clock,
+      log,
+      graceMs: config.startup_grace_ms,
+      onChange: options.onChange,
+      onMapping: options.onMapping,
+      onBootstrap: options.onBootstrap,
+    });
+    const directory = config.state_directory;
+    this.#snapshots =
+      directory === null ? null : fileSnapshots(directory, config.zone_uuid);
+    this.#saver =
+      this.#snapshots === null
+        ? null
+        : new SnapshotSaver(
+            this.#snapshots,
+            () => this.follower.world(),
+            clock,
+            log,
+          );
+    this.#heartbeat = new HeartbeatLoop({
+      send: (beat) => this.#send(beat),
+      beat: () => this.#beat(),
+      clock,
+      log,
+      intervalMs,
+    });
+  }
+
+  /** Rules from disk at once, then the control plane. Never rejects. */
+  async start(): Promise<void> {
+    const { config, clock, log } = this.#options;
+    const stored = await this.#load();
+    this.follower.start(stored);
+    this.#subscribe(stored);
+    this.#heartbeat.start();
+    this.#timer = clock.every(config.resync_ms, () => {
+      this.compare().catch((err) => log.warn({ err }, 'full comparison'));
+    });
+  }
+
+  /** Compares the whole world with napi-nat's. */
+  compare(): Promise<void> {
+    return this.follower.compare();
+  }
+
+  /** Something has been applied: the snapshot on disk is old. */
+  applied(): void {
+    if (this.follower.position() > 0) this.#saver?.due();
+  }
+
+  connected(): boolean {
+    return this.#subscriber?.connected() ?? false;
+  }
+
+  heartbeat(): HeartbeatStatus {
+    return this.#heartbeat.status();
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#heartbeat.stop();
+    this.#subscriber?.close();
+    this.follower.stop();
+    this.#http.close();
+    this.#beats.close();
+    if (this.#saver?.pending() === true) await this.#saver.flush();
+  }
+
+  async #load(): Promise<World | null> {
+    const { log } = this.#options;
+    try {
+      const world = (await this.#snapshots?.load()) ?? null;
+      if (world !== null) {
+        log.info({ position: world.position }, 'rules from the snapshot');
+      }
+      return world;
+    } catch (err) {
+      // The control plane has the truth; a bad copy must not end the zone.
+      log.error({ err }, 'snapshot refused');
+      return null;
+    }
+  }
+
+  #subscribe(stored: World | null): void {
+    const { config, clock, log, random } = this.#options;
+    this.#subscriber = createSubscriber({
+      url: config.napi?.url ?? '',
+      instance: config.zone_uuid,
+      service: 'vxlnatd',
+      resources: Object.entries(RESOURCES).map(([resource, subResources]) => ({
+        resource,
+        subResources,
+      })),
+      ...(stored === null ? {} : { resumeFrom: stored.position }),
+      clock,
+      log,
+      random,
+      onBootstrap: async () => {
+        await this.follower.bootstrap();
+      },
+      onItem: async (item) => {
+        this.follower.change({
+          seq: item.seq,
+          resource: item.resource,
+          id: item.id,
+          object: item.object,
+        });
+      },
+    });
+    this.#subscriber.start();
+  }
+
+  async #fetchDataplane(): Promise<Dataplane> {
+    const { body } = await this.#http.get<Dataplane>('/dataplane');
+    return body;
+  }
+
+  async #send(beat: Heartbeat): Promise<HeartbeatReply> {
+    const { zone_uuid } = this.#options.config;
+    const path = `/nat_zones/${zone_uuid}/heartbeat`;
+    const { body } = await this.#beats.post<HeartbeatReply>(path, {
+      body: beat,
+    });
+    return body;
+  }
+
+  #beat(): Heartbeat {
+    const { stats, status, announced } = this.#options;
+    const { progress, flows } = stats();
+    const { position, digest } = status();
+    return { progress, flows, position, digest, announced: announced() };
+  }
+}
