@@ -1,0 +1,129 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// What the engine is made with and every change it takes afterwards, as plain
+// values: the C++ twin of ts/native.ts, in its order and with its names.
+
+#ifndef VXLNAT_ENGINE_CONFIG_H_
+#define VXLNAT_ENGINE_CONFIG_H_
+
+#include <array>
+#include <cstdint>
+#include <variant>
+
+#include "engine/types.h"
+
+namespace vxlnat {
+
+// Idle times in milliseconds (facts: nat-behaviour D6, T6, I2, F5, T13).
+struct Timers {
+  std::uint32_t tcp_established = 7440000;
+  std::uint32_t tcp_opening = 240000;
+  std::uint32_t tcp_closing = 240000;
+  std::uint32_t udp = 300000;
+  std::uint32_t icmp = 60000;
+  std::uint32_t fragment = 2000;
+  std::uint32_t quarantine = 60000;
+};
+
+struct EngineConfig {
+  std::uint16_t vxlan_port = 4789;
+  Vni probe_vnet = kMaxVni;
+  std::uint16_t inner_mtu = 1450;
+  std::uint32_t max_flows = 65536;
+  std::uint16_t port_low = 1024;
+  std::uint16_t port_high = 65535;
+  Timers timers;
+  std::array<std::uint8_t, 16> seed{};
+  bool rst_on_unknown = false;
+
+  // Room in the other tables; memory is taken at start. Not in the contract
+  // with JavaScript: the defaults hold a large zone.
+  std::uint32_t max_vnets = 16384;
+  std::uint32_t max_rules = 32768;
+  std::uint32_t max_one_to_ones = 65536;
+  std::uint32_t max_remotes = 131072;
+  std::uint32_t max_fragments = 1024;  // datagrams followed at one time
+  std::uint32_t max_held = 256;        // fragments that wait for the first
+  std::uint32_t max_waiting = 256;     // packets that wait for a remote
+  // A vnet may hold this share of the flow table, and half of that in flows
+  // that are not established (P3, T17).
+  std::uint32_t vnet_share_percent = 50;
+};
+
+// Serve an underlay address of ours, or stop. The first one added that is
+// still there is the source of what is not an answer.
+struct AddUl3 {
+  Ip4 ip = 0;
+};
+struct RemoveUl3 {
+  Ip4 ip = 0;
+};
+
+// SNAT rule {vnet, prefix} -> public IP, with the fabric's default router.
+struct SetRule {
+  Vni vnet = 0;
+  std::uint16_t vlan = 0;  // 0: untagged
+  Prefix prefix;
+  Ip4 router_ip = 0;
+  Mac router_mac = 0;
+  Ip4 public_ip = 0;
+};
+struct RemoveRule {
+  Vni vnet = 0;
+  Prefix prefix;
+};
+
+// 1:1 entry {vnet, private IP} <-> public IP.
+struct SetOneToOne {
+  Vni vnet = 0;
+  std::uint16_t vlan = 0;
+  Ip4 private_ip = 0;
+  Ip4 public_ip = 0;
+};
+struct RemoveOneToOne {
+  Vni vnet = 0;
+  Ip4 private_ip = 0;
+};
+
+// SVP's answer: where {vnet, inner IP} lives. Sends what waited for it.
+struct SetRemote {
+  Vni vnet = 0;
+  Ip4 ip = 0;
+  Mac mac = 0;
+  Ip4 ul3_ip = 0;
+  std::uint16_t ul3_port = 4789;
+};
+struct RemoveRemote {
+  Vni vnet = 0;
+  Ip4 ip = 0;
+};
+struct RemoveRemoteMac {
+  Vni vnet = 0;
+  Mac mac = 0;
+};
+struct RemoteNotFound {
+  Vni vnet = 0;
+  Ip4 ip = 0;
+  std::uint32_t retry_ms = 0;
+};
+
+// Ends one flow by its outside key. For ICMP the identifier is public_port
+// and remote_port is 0.
+struct RemoveFlow {
+  std::uint8_t proto = 0;
+  Ip4 public_ip = 0;
+  std::uint16_t public_port = 0;
+  Ip4 remote_ip = 0;
+  std::uint16_t remote_port = 0;
+};
+
+using Operation =
+    std::variant<AddUl3, RemoveUl3, SetRule, RemoveRule, SetOneToOne,
+                 RemoveOneToOne, SetRemote, RemoveRemote, RemoveRemoteMac,
+                 RemoteNotFound, RemoveFlow>;
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_CONFIG_H_

@@ -1,0 +1,151 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The engine: everything that decides what becomes of a packet between a
+// VXLAN fabric and the Internet, and nothing else.
+//
+// BIG THEORY
+//
+// Purpose. A packet comes from the underlay (a VXLAN datagram from a fabric)
+// or from the external side (a bare IPv4 packet). The engine finds its vnet,
+// translates it by a 1:1 entry, a live flow or a rule, in that order, and
+// hands what results to an Outbox. What cannot be translated is dropped, with
+// a counted reason: no private address ever leaves.
+//
+// How to read it. stages.h lists the stages in the order a packet meets them;
+// outbound.cc and inbound.cc are the two sequences. Each stage is one file.
+// Only `rewrite` (with `icmp_error`), `gateway`, `probe` and `encap` write
+// packet bytes. A packet that is addressed to a public address of ours turns
+// round once and goes through `inbound` as if it had come from outside.
+//
+// State. Inside keys begin with the vnet; outside keys {protocol, public IP,
+// public port, remote IP, remote port} have none, because the outside is one
+// realm. Both lead to one flow record. Flows, 1:1 entries and remotes are
+// flat records found through 64-byte buckets (layout.h), in one piece of
+// memory that is taken once, so that a BPF program can read them too.
+// Public ports are endpoint-dependent: one port serves many flows whose
+// remotes differ; an inside endpoint keeps its public port when it is free
+// (facts: nat-behaviour D2). Expired flows leave by one list for each idle
+// time; a live flow is never evicted.
+//
+// Invariants. (1) No two flows have one outside key. (2) A public address is
+// a rule's or a 1:1 entry's, never both's. (3) Every packet in is sent,
+// answered, kept for a bounded time, or counted in exactly one drop reason.
+// (4) No allocation after `create`. (5) Work for a packet is bounded.
+//
+// Time and chance are arguments: `now` is milliseconds of a clock that never
+// goes back; the seed in the configuration keys hashes and port choice.
+//
+// Failure. `create` says what is wrong with a configuration. `apply` returns
+// a sentence and changes nothing. Packets never fail, they are dropped.
+//
+// Threads. One engine belongs to one thread. Only `stats()` may be read from
+// others (each counter is an atomic with one writer).
+
+#ifndef VXLNAT_ENGINE_ENGINE_H_
+#define VXLNAT_ENGINE_ENGINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "engine/config.h"
+#include "engine/packet.h"
+#include "engine/stats.h"
+#include "engine/types.h"
+
+namespace vxlnat {
+
+struct Context;
+
+// An inner address whose place nobody has told yet; ask SVP, then apply
+// SetRemote or RemoteNotFound.
+struct Miss {
+  Vni vnet = 0;
+  Ip4 ip = 0;
+};
+
+// One live flow as an operator sees it.
+struct FlowInfo {
+  Vni vnet = 0;
+  std::uint8_t proto = 0;
+  Ip4 private_ip = 0;
+  std::uint16_t private_port = 0;
+  Ip4 public_ip = 0;
+  std::uint16_t public_port = 0;
+  Ip4 remote_ip = 0;
+  std::uint16_t remote_port = 0;
+  const char* state = "";  // static text
+  std::uint64_t idle_ms = 0;
+  std::uint64_t expires_ms = 0;  // from now, without another packet
+  std::uint64_t packets_out = 0;
+  std::uint64_t packets_in = 0;
+};
+
+struct FlowFilter {
+  std::optional<Vni> vnet;
+  std::optional<Ip4> private_ip;
+  std::optional<Ip4> public_ip;
+  std::optional<Ip4> remote_ip;
+};
+
+struct FlowPage {
+  std::size_t count = 0;  // how many of `out` were filled
+  // Where to go on; nothing at the end. A page may be empty and not the last,
+  // because the work of one call is bounded.
+  std::optional<std::uint64_t> cursor;
+};
+
+class Engine {
+ public:
+  // Bytes of shared table memory that `config` needs (layout.h).
+  static std::size_t shared_bytes(const EngineConfig& config);
+
+  // Makes an engine, or returns null and sets `*error` to a sentence that
+  // names the field. `shared` must be zeroed, 64-byte aligned, at least
+  // shared_bytes() long and outlive the engine; when empty, the engine takes
+  // memory of its own.
+  static std::unique_ptr<Engine> create(const EngineConfig& config,
+                                        const char** error,
+                                        std::span<std::uint8_t> shared = {});
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  ~Engine();
+
+  // One change. Returns null when it holds now, else a static sentence that
+  // says why not; then nothing has changed. Every operation may be repeated.
+  // `out` takes the packets that waited for a SetRemote.
+  const char* apply(const Operation& operation, Tick now, Outbox& out);
+
+  // One datagram from the underlay; `data` begins at the VXLAN header.
+  void process_underlay(Packet& packet, Tick now, Outbox& out);
+  // One IPv4 packet from the external side.
+  void process_external(Packet& packet, Tick now, Outbox& out);
+  // The same for many, in order; faster, because look-ups overlap.
+  void process_underlay(std::span<Packet> packets, Tick now, Outbox& out);
+  void process_external(std::span<Packet> packets, Tick now, Outbox& out);
+
+  // Expires at most about `budget` things; call every few milliseconds.
+  // Returns true when there may be more to do at once.
+  bool sweep(Tick now, std::size_t budget);
+
+  // Takes at most out.size() misses; returns how many.
+  std::size_t take_misses(std::span<Miss> out);
+
+  const Stats& stats() const;
+
+  // Fills `out` with flows that match, from `cursor` (0 at first) on.
+  FlowPage list_flows(const FlowFilter& filter, std::span<FlowInfo> out,
+                      std::uint64_t cursor, Tick now) const;
+
+ private:
+  explicit Engine(std::unique_ptr<Context> context);
+  std::unique_ptr<Context> context_;
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_ENGINE_H_

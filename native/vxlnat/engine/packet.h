@@ -1,0 +1,110 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// One packet on its way through the engine, and where it leaves. A Packet is
+// a view on a buffer that somebody else owns; the engine rewrites it in place
+// and puts headers in front of it, so the buffer needs kHeadroom writable
+// bytes before `data` and, for packets of an AF_XDP kind, nothing else.
+// The outer headers are metadata (`path`, `Underlay`), because a socket never
+// shows them and a ring shows them elsewhere.
+
+#ifndef VXLNAT_ENGINE_PACKET_H_
+#define VXLNAT_ENGINE_PACKET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/types.h"
+
+namespace vxlnat {
+
+// Writable bytes that must lie in front of each packet handed in: outer
+// Ethernet 14, IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14 and tag 4, and room.
+inline constexpr std::size_t kHeadroom = 128;
+
+// The outer header of a datagram that came in from the underlay. All zero for
+// a packet from the external side.
+struct Path {
+  Ip4 local_ip = 0;
+  Ip4 peer_ip = 0;
+  std::uint16_t peer_port = 0;
+  std::uint8_t tos = 0;  // DSCP and ECN (RFC 6040)
+};
+
+// Where a datagram goes on the underlay. `src_ip` is zero when no UL3 of ours
+// is known; `entropy` is the source port that spreads flows over equal paths,
+// 49152 to 65535 (RFC 7348 section 5); a port may ignore it.
+struct Underlay {
+  Ip4 src_ip = 0;
+  Ip4 dst_ip = 0;
+  std::uint16_t dst_port = 0;
+  std::uint16_t entropy = 0;
+  std::uint8_t tos = 0;
+};
+
+// Takes what the engine sends. The bytes are valid only during the call.
+// `underlay` gets a VXLAN header and what follows; `external` a bare IPv4
+// packet. One packet in may give none, one or several out.
+class Outbox {
+ public:
+  Outbox() = default;
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+  virtual void underlay(std::span<const std::uint8_t> bytes,
+                        const Underlay& to) = 0;
+  virtual void external(std::span<const std::uint8_t> bytes) = 0;
+
+ protected:
+  ~Outbox() = default;
+};
+
+// What kind of ICMP message a packet is to a translator.
+enum class IcmpKind : std::uint8_t { kNone, kQuery, kReply, kError, kOther };
+
+// What `rewrite` has to do, whoever decided it. Addresses and ports that stay
+// are given as they are.
+struct Translation {
+  Ip4 src = 0;
+  Ip4 dst = 0;
+  std::uint16_t src_port = 0;  // ICMP queries: the identifier
+  std::uint16_t dst_port = 0;  // ICMP replies: the identifier
+  std::uint16_t ip_id = 0;     // with `new_id`
+  bool new_id = false;
+  bool ports = false;  // ports or the ICMP identifier are translated
+  std::uint8_t ttl_step = 1;
+};
+
+struct Packet {
+  // Set by the owner of the buffer.
+  std::uint8_t* data = nullptr;
+  std::size_t length = 0;
+  Path path;
+
+  // Filled stage by stage; see stages.h for who fills what.
+  Vni vnet = 0;                 // decap, choose_inbound
+  std::uint32_t vnet_slot = 0;  // find_vnet, choose_inbound
+  std::uint32_t rule = 0;       // the rule whose router the packet uses
+  Mac inner_src = 0;            // decap: the sender's MAC, for replies
+  bool from_inside = false;     // decap
+  bool arp = false;             // parse
+  std::uint8_t proto = 0;       // parse, and all that follow
+  IcmpKind icmp = IcmpKind::kNone;
+  bool fragment = false;    // any fragment
+  bool first = true;        // has the L4 header
+  std::uint8_t turns = 0;   // hairpins so far
+  std::uint16_t l4 = 0;     // offset of the L4 header from `data`
+  std::uint16_t sport = 0;  // ICMP query or reply: the identifier
+  std::uint16_t dport = 0;
+  Ip4 src = 0;
+  Ip4 dst = 0;
+  std::uint8_t drop_reason = 0xff;  // Drop, for traces and tests
+  Translation translation;
+
+  std::span<std::uint8_t> bytes() const { return {data, length}; }
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_PACKET_H_

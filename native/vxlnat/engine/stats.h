@@ -1,0 +1,87 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// What the engine counts. The worker thread is the only writer; any thread
+// may read, a value at a time. Names are those of StatsDto in ts/native.ts.
+
+#ifndef VXLNAT_ENGINE_STATS_H_
+#define VXLNAT_ENGINE_STATS_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace vxlnat {
+
+enum class Drop : std::uint8_t {
+#define X(name, sentence) k##name,
+#include "engine/drops.def"
+#undef X
+  kCount
+};
+
+inline constexpr std::size_t kDropCount =
+    static_cast<std::size_t>(Drop::kCount);
+
+struct DropText {
+  const char* name;      // as in drops.def
+  const char* sentence;  // for the operator
+};
+
+inline constexpr std::array<DropText, kDropCount> kDropTexts = {{
+#define X(name, sentence) {#name, sentence},
+#include "engine/drops.def"
+#undef X
+}};
+
+// A number with one writer: a plain add costs no locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t by = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + by,
+                 std::memory_order_relaxed);
+  }
+  void set(std::uint64_t value) {
+    value_.store(value, std::memory_order_relaxed);
+  }
+  std::uint64_t read() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+struct Stats {
+  Counter rx_underlay_packets;
+  Counter rx_underlay_bytes;
+  Counter tx_underlay_packets;
+  Counter tx_underlay_bytes;
+  Counter rx_external_packets;
+  Counter rx_external_bytes;
+  Counter tx_external_packets;
+  Counter tx_external_bytes;
+  Counter hairpin_packets;
+  Counter icmp_errors_sent;
+  Counter gateway_replies;
+  Counter probes_reflected;
+  Counter drops;
+  // Packets the engine kept to send later: held fragments, unknown remotes.
+  Counter kept;
+  Counter flows_created;
+  Counter flows_expired;
+  Counter remote_misses;
+  // Gauges.
+  Counter flows;
+  Counter fragments;
+  Counter rules;
+  Counter one_to_ones;
+  Counter vnets;
+  Counter remotes;
+  // Index by Drop; texts in kDropTexts.
+  std::array<Counter, kDropCount> drop;
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_STATS_H_
