@@ -168,6 +168,13 @@ function unreadiness(view: AdminView): string[] {
   if (follow !== undefined && !follow.announcing) {
     reasons.push('waiting for the control plane');
   }
+  const own = view.config.external.ip;
+  if (own !== null && view.applied.routed.has(own)) {
+    reasons.push(
+      `public IP ${own} is this zone's own external address: ` +
+        'the kernel keeps its packets',
+    );
+  }
   return reasons;
 }
 

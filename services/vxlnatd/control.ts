@@ -105,7 +105,7 @@ export class ControlPlane {
     const { config, clock, log } = this.#options;
     const stored = await this.#load();
     this.follower.start(stored);
-    this.#subscribe(stored);
+    this.#subscribe();
     this.#heartbeat.start();
     this.#timer = clock.every(config.resync_ms, () => {
       this.compare().catch((err) => log.warn({ err }, 'full comparison'));
@@ -123,7 +123,7 @@ export class ControlPlane {
   }
 
   connected(): boolean {
-    return this.#subscriber?.connected() ?? false;
+    return this.#subscriber?.status().connected ?? false;
   }
 
   heartbeat(): HeartbeatStatus {
@@ -133,7 +133,7 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#heartbeat.stop();
-    this.#subscriber?.close();
+    await this.#subscriber?.stop();
     this.follower.stop();
     this.#http.close();
     this.#beats.close();
@@ -155,7 +155,11 @@ export class ControlPlane {
     }
   }
 
-  #subscribe(stored: World | null): void {
+  /**
+   * Always from a bootstrap, whatever is on disk: a start has to know who
+   * serves what now. A connection that breaks later is resumed.
+   */
+  #subscribe(): void {
     const { config, clock, log, random } = this.#options;
     this.#subscriber = createSubscriber({
       url: config.napi?.url ?? '',
@@ -165,14 +169,11 @@ export class ControlPlane {
         resource,
         subResources,
       })),
-      ...(stored === null ? {} : { resumeFrom: stored.position }),
       clock,
       log,
       random,
-      onBootstrap: async () => {
-        await this.follower.bootstrap();
-      },
-      onItem: async (item) => {
+      onBootstrap: () => this.follower.bootstrap(),
+      onItem: (item) => {
         this.follower.change({
           seq: item.seq,
           resource: item.resource,
@@ -180,6 +181,7 @@ export class ControlPlane {
           object: item.object,
         });
       },
+      onPosition: (position) => this.follower.moveTo(position),
     });
     this.#subscriber.start();
   }

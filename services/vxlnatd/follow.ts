@@ -159,6 +159,13 @@ export class Follower {
     this.#options.onChange(dirty);
   }
 
+  /** Nothing that concerns us is missing up to here. */
+  moveTo(position: number): void {
+    if (position <= this.#world.position) return;
+    this.#world.position = position;
+    this.#options.onChange(false);
+  }
+
   stop(): void {
     this.#grace?.cancel();
   }
