@@ -7,11 +7,10 @@
  * gratuitous ARP request that varpd injects (facts: svp-portolan-vxlnat 3.2).
  *
  * A frame whose source is somebody else's MAC takes a raw socket, which this
- * process does not have; the kernel sends one itself when a device with that
- * MAC comes up with that address and `arp_notify`. So there is, for a moment,
- * a bridge port whose other end lies in a network namespace of its own, where
- * nothing answers or forwards. The port goes, and with it what the bridge
- * learned from it.
+ * process does not have; the kernel sends one itself when a device that has
+ * an address gets another MAC and has `arp_notify`. So there is, for a moment,
+ * a bridge port whose other end lies in a network namespace of its own. The
+ * port goes, and with it what the bridge learned from it.
  */
 
 import type { Clock } from '#lib/clock.js';
@@ -27,10 +26,16 @@ export interface Announcer {
   close(): Promise<void>;
 }
 
-/** How long the kernel may take to send before the port goes. */
-const LINGER_MS = 200;
+const CARRIER_POLL_MS = 20;
+const CARRIER_TRIES = 100;
 /** Announcements that may wait; instances ask again by themselves anyway. */
 const MAX_WAITING = 256;
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+}
 
 /**
  * Makes an announcer.
@@ -59,24 +64,42 @@ export function createAnnouncer(
     }
   }
 
+  /** Nothing of ours stays where an instance's traffic goes. */
+  async function unmake(): Promise<void> {
+    if (!made) return;
+    made = false;
+    try {
+      await commands.outside(['ip', 'netns', 'del', name]);
+    } catch (err) {
+      log.warn({ err }, 'namespace not removed');
+    }
+  }
+
+  /** The bridge drops what comes before its port has a carrier. */
+  async function carrier(port: string): Promise<void> {
+    for (let tries = 0; tries < CARRIER_TRIES; tries++) {
+      const shown = await commands.run('ip', `link show dev ${port}`);
+      if (/state UP/.test(shown)) return;
+      await pause(clock, CARRIER_POLL_MS);
+    }
+    throw new Error(`${port} has no carrier`);
+  }
+
   async function send(bridge: string, ip: Ipv4, mac: Mac): Promise<void> {
     await make();
     const [port, peer] = [`${name}p`, `${name}q`];
-    const hardware = formatMac(mac);
+    const inside = (command: string) =>
+      commands.outside(['ip', '-n', name, ...command.split(' ')]);
     await commands.run(
       'ip',
-      `link add name ${port} type veth peer name ${peer} ` +
-        `address ${hardware} netns ${name}`,
+      `link add name ${port} type veth peer name ${peer} netns ${name}`,
     );
     try {
       await commands.run('ip', `link set dev ${port} master ${bridge} up`);
-      const inside = ['ip', '-n', name];
-      const addr = ['addr', 'add', `${formatIpv4(ip)}/32`, 'dev', peer];
-      await commands.outside([...inside, ...addr]);
-      await commands.outside([...inside, 'link', 'set', 'dev', peer, 'up']);
-      await new Promise<void>((resolve) => {
-        clock.after(LINGER_MS, resolve);
-      });
+      await inside(`link set dev ${peer} up`);
+      await carrier(port);
+      await inside(`addr add ${formatIpv4(ip)}/32 dev ${peer}`);
+      await inside(`link set dev ${peer} address ${formatMac(mac)}`);
     } finally {
       await commands.run('ip', `link del dev ${port}`);
     }
@@ -90,7 +113,9 @@ export function createAnnouncer(
         log.warn({ err, ip: formatIpv4(one.ip) }, 'not announced');
       }
     }
+    await unmake();
     working = null;
+    if (waiting.length > 0) working = work();
   }
 
   return {
@@ -102,8 +127,6 @@ export function createAnnouncer(
     async close() {
       waiting.length = 0;
       await working;
-      if (made) await commands.outside(['ip', 'netns', 'del', name]);
-      made = false;
     },
   };
 }
