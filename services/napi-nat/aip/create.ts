@@ -1,0 +1,107 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** CreateAIP: an address is reserved, and perhaps assigned, in one batch. */
+
+import { ServiceError } from '#lib/errors.js';
+import { isStoreError } from '#lib/store/types.js';
+import { type Changes, commit, merge } from '../commit.js';
+import type { NapiContext } from '../context.js';
+import { allocatePublic } from '../nat-reform/allocate.js';
+import { advancedLedger, readLedger } from '../nat-reform/ledger.js';
+import { type PublicRecord, publicEvent, putPublic } from '../public/record.js';
+import { following } from './change.js';
+import { AIP_BUCKET, type AipRecord, aipEvent, putAip } from './record.js';
+import { resolveTarget, type TargetRequest } from './target.js';
+
+/** A validated request. */
+export interface CreateAip {
+  owner_uuid: string;
+  uuid?: string | undefined;
+  instance?: string | undefined;
+  private_ip?: string | undefined;
+  description?: string | undefined;
+  tags?: AipRecord['tags'];
+}
+
+async function refuseDuplicate(ctx: NapiContext, uuid: string): Promise<void> {
+  try {
+    await ctx.store.getObject(AIP_BUCKET, uuid);
+  } catch (error) {
+    if (isStoreError(error, 'ObjectNotFoundError')) return;
+    throw error;
+  }
+  throw new ServiceError(422, {
+    code: 'InvalidParameters',
+    message: 'Invalid parameters',
+    errors: [{ field: 'uuid', code: 'Duplicate', message: 'Already exists' }],
+  });
+}
+
+async function build(
+  ctx: NapiContext,
+  input: CreateAip,
+  uuid: string,
+): Promise<{ changes: Changes; result: AipRecord }> {
+  if (input.uuid !== undefined) await refuseDuplicate(ctx, uuid);
+  // Before anything that is chosen by it is read.
+  const ledger = await readLedger(ctx.store);
+  const { owner_uuid, instance, private_ip } = input;
+  const request: TargetRequest | null =
+    instance === undefined ? null : { owner_uuid, instance, private_ip };
+  const resolved = request && (await resolveTarget(ctx, request, uuid));
+  const taken = await allocatePublic(ctx, {
+    belongs_to_uuid: uuid,
+    owner_uuid,
+  });
+  const now = ctx.clock.now();
+  const record: AipRecord = {
+    uuid,
+    owner_uuid,
+    ip: taken.ip,
+    network_uuid: taken.network_uuid,
+    ...(input.description ? { description: input.description } : {}),
+    ...(input.tags ? { tags: input.tags } : {}),
+    ...resolved?.target,
+    created: now,
+    modified: now,
+    v: 1,
+  };
+  const place = following(newPublic(record), resolved);
+  const guards = resolved ? [resolved.guard, advancedLedger(ledger, [])] : [];
+  const created: Changes = {
+    requests: [...taken.requests, putAip(record, null), putPublic(place, null)],
+    events: [publicEvent(place, 'create'), aipEvent(record, 'create')],
+  };
+  const changes = merge(created, { requests: guards, events: [] });
+  return { changes, result: record };
+}
+
+function newPublic(aip: AipRecord): PublicRecord {
+  return {
+    ip: aip.ip,
+    kind: 'aip',
+    network_uuid: aip.network_uuid,
+    allocation_uuid: aip.uuid,
+    aip_uuid: aip.uuid,
+    fabric_owners: [],
+    fabrics_by_owner: {},
+    fabrics: 0,
+    addresses: 0,
+    v: 1,
+  };
+}
+
+/**
+ * Creates an AIP.
+ * @throws ServiceError 507 SubnetFull when the public network is used up, and
+ *   what `resolveTarget` throws
+ */
+export async function createAip(
+  ctx: NapiContext,
+  input: CreateAip,
+): Promise<AipRecord> {
+  const uuid = input.uuid ?? ctx.uuid();
+  return ctx.placing.run(() => commit(ctx, () => build(ctx, input, uuid)));
+}

@@ -1,0 +1,84 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** Reads AIPs: one, or a page of them. */
+
+import { notFound } from '#lib/errors.js';
+import { isStoreError, type StoredObject } from '#lib/store/types.js';
+import type { NapiContext } from '../context.js';
+import { PUBLIC_BUCKET, type PublicRecord } from '../public/record.js';
+import { AIP_BUCKET, type AipRecord } from './record.js';
+
+export interface AipQuery {
+  owner_uuid?: string | undefined;
+  belongs_to_uuid?: string | undefined;
+  ip?: string | undefined;
+  limit: number;
+  offset: number;
+  /** List strictly after this AIP. */
+  marker?: string | undefined;
+}
+
+/**
+ * One AIP.
+ * @param owner when given, anybody else's AIP is not found
+ * @throws ServiceError 404 "aip not found"
+ */
+export async function getAip(
+  ctx: Pick<NapiContext, 'store'>,
+  uuid: string,
+  owner?: string,
+): Promise<StoredObject<AipRecord>> {
+  try {
+    const found = await ctx.store.getObject<AipRecord>(AIP_BUCKET, uuid);
+    if (owner !== undefined && found.value.owner_uuid !== owner) {
+      throw notFound('aip not found');
+    }
+    return found;
+  } catch (error) {
+    if (isStoreError(error, 'ObjectNotFoundError')) {
+      throw notFound('aip not found');
+    }
+    throw error;
+  }
+}
+
+/** The public IP row of an AIP; it is there as long as the AIP is. */
+export async function getAipPublic(
+  ctx: Pick<NapiContext, 'store'>,
+  aip: AipRecord,
+): Promise<StoredObject<PublicRecord>> {
+  return ctx.store.getObject<PublicRecord>(PUBLIC_BUCKET, aip.ip);
+}
+
+/**
+ * A page of AIPs by creation time, then UUID.
+ * @throws ServiceError 404 when the marker names no AIP of this owner
+ */
+export async function listAips(
+  ctx: Pick<NapiContext, 'store'>,
+  query: AipQuery,
+): Promise<AipRecord[]> {
+  const terms = ['(created>=0)'];
+  if (query.owner_uuid) terms.push(`(owner_uuid=${query.owner_uuid})`);
+  if (query.belongs_to_uuid) {
+    terms.push(`(belongs_to_uuid=${query.belongs_to_uuid})`);
+  }
+  if (query.ip) terms.push(`(ip=${query.ip})`);
+  if (query.marker) {
+    const at = (await getAip(ctx, query.marker, query.owner_uuid)).value;
+    const tie = `(&(created=${at.created})(uuid>=${at.uuid})(!(uuid=${at.uuid})))`;
+    terms.push(`(|(created>=${at.created + 1})${tie})`);
+  }
+  const found = await ctx.store.findObjects<AipRecord>(
+    AIP_BUCKET,
+    `(&${terms.join('')})`,
+    {
+      limit: query.limit,
+      offset: query.offset,
+      sort: [{ attribute: 'created' }, { attribute: 'uuid' }],
+    },
+  );
+  return found.objects.map((object) => object.value);
+}

@@ -1,0 +1,159 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * A fabric network joins NAT Reform: zone and public IP by placement, default
+ * router row to the zone (RFD 158, "NAT Reform Zone assignment").
+ */
+
+import { ServiceError } from '#lib/errors.js';
+import type { StoredObject } from '#lib/store/types.js';
+import { type Changes, merge } from '../commit.js';
+import type { NapiContext } from '../context.js';
+import type { NetworkRecord } from '../network/record.js';
+import { type FabricPlacement, placeFabric } from '../placement.js';
+import {
+  type PublicRecord,
+  placementPublic,
+  publicEvent,
+  putPublic,
+  withFabric,
+} from '../public/record.js';
+import { routerChanges } from '../ul3/rows.js';
+import { allocatePublic } from './allocate.js';
+import {
+  type Fabric,
+  fabricLoad,
+  newRouterMac,
+  routableFabric,
+} from './fabric.js';
+import { advancedLedger, type Ledger, readLedger } from './ledger.js';
+import {
+  findPublics,
+  placementPolicy,
+  placementZones,
+  readZones,
+} from './state.js';
+
+/** Both kinds of public IP that a new fabric could go to. */
+async function candidates(
+  ctx: NapiContext,
+  fabric: Fabric,
+): Promise<{
+  home: StoredObject<PublicRecord>[];
+  shared: StoredObject<PublicRecord>[];
+}> {
+  const policy = placementPolicy(ctx);
+  const home = await findPublics(
+    ctx,
+    `(&(kind=snat)(fabric_owners=${fabric.owner_uuid}))`,
+  );
+  if (policy.sharing === 'per-owner') return { home, shared: [] };
+  const room = policy.max_fabrics_per_public - 1;
+  const shared = await findPublics(ctx, `(&(kind=snat)(fabrics<=${room}))`);
+  return {
+    home,
+    shared: shared.filter(({ value }) => value.owner_uuid === undefined),
+  };
+}
+
+async function choose(
+  ctx: NapiContext,
+  fabric: Fabric,
+  ledger: Ledger,
+): Promise<{
+  placement: FabricPlacement;
+  stored: StoredObject<PublicRecord> | null;
+}> {
+  const [zones, { home, shared }] = await Promise.all([
+    readZones(ctx),
+    candidates(ctx, fabric),
+  ]);
+  const views = (all: StoredObject<PublicRecord>[]) =>
+    all.map(({ value }) => placementPublic(value)).filter((v) => v !== null);
+  const placement = placeFabric({
+    zones: placementZones(zones, ledger),
+    home: views(home),
+    shared: views(shared),
+    policy: placementPolicy(ctx),
+  });
+  if (placement === null) {
+    throw new ServiceError(409, {
+      code: 'NatZoneUnavailable',
+      message: 'no NAT Reform zone is registered',
+    });
+  }
+  const stored = [...home, ...shared].find(
+    ({ value }) => value.ip === placement.public_ip,
+  );
+  return { placement, stored: stored ?? null };
+}
+
+/** See `assignFabric` in hooks.ts. */
+export async function placeNewFabric(
+  ctx: NapiContext,
+  network: NetworkRecord,
+): Promise<{
+  nat_reform_public: string;
+  router_mac: string;
+  changes: Changes;
+}> {
+  const fabric = routableFabric(network);
+  if (fabric === null) {
+    throw new TypeError(`network ${network.uuid} is no fabric with a gateway`);
+  }
+  const ledger = await readLedger(ctx.store);
+  const { placement, stored } = await choose(ctx, fabric, ledger);
+  const load = fabricLoad(fabric);
+  const taken = stored ? null : await newSnatPublic(ctx, fabric, placement);
+  const before = stored?.value ?? (taken as { record: PublicRecord }).record;
+  const record = withFabric(before, fabric.owner_uuid, load, 1);
+  const router_mac = newRouterMac(ctx.random);
+  const router = await routerChanges(ctx, {
+    network: fabric,
+    router_mac,
+    zone_uuid: placement.zone_uuid,
+    previous_zone_uuid: null,
+  });
+  const placed: Changes = {
+    requests: [
+      ...(taken?.requests ?? []),
+      putPublic(record, stored?._etag ?? null),
+      advancedLedger(ledger, [{ zone: placement.zone_uuid, load }]),
+    ],
+    events: stored ? [] : [publicEvent(record, 'create')],
+  };
+  return {
+    nat_reform_public: record.ip,
+    router_mac,
+    changes: merge(placed, router),
+  };
+}
+
+async function newSnatPublic(
+  ctx: NapiContext,
+  fabric: Fabric,
+  placement: FabricPlacement,
+) {
+  const allocation_uuid = ctx.uuid();
+  const exclusive = placementPolicy(ctx).sharing === 'per-owner';
+  const taken = await allocatePublic(ctx, {
+    belongs_to_uuid: allocation_uuid,
+    owner_uuid: exclusive ? fabric.owner_uuid : ctx.config.admin_uuid,
+  });
+  const record: PublicRecord = {
+    ip: taken.ip,
+    kind: 'snat',
+    zone_uuid: placement.zone_uuid,
+    ...(exclusive ? { owner_uuid: fabric.owner_uuid } : {}),
+    network_uuid: taken.network_uuid,
+    allocation_uuid,
+    fabric_owners: [],
+    fabrics_by_owner: {},
+    fabrics: 0,
+    addresses: 0,
+    v: 1,
+  };
+  return { record, requests: taken.requests };
+}

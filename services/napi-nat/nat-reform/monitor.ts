@@ -1,0 +1,262 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Watches the zones and acts: probes and heartbeats go into liveness.ts, its
+ * verdicts into failover.ts. What is decided is in the store; what is observed
+ * is here and is observed anew after a restart.
+ *
+ * A verdict that cannot be acted upon (the last zone) is looked at again on
+ * every tick, so that a zone which joins later inherits at once.
+ */
+
+import type { Timer } from '#lib/clock.js';
+import { notFound } from '#lib/errors.js';
+import type {
+  Heartbeat,
+  HeartbeatReply,
+  NatZone,
+} from '#lib/model/dataplane.js';
+import type { JournalEntry } from '#lib/store/types.js';
+import type { NapiContext } from '../context.js';
+import { createDigestTracker } from '../dataplane/digest.js';
+import { readDataplane } from '../dataplane/snapshot.js';
+import { failZone, restoreZone } from '../failover.js';
+import {
+  LIVENESS_DEFAULTS,
+  type LivenessConfig,
+  type Observation,
+  overslept,
+} from '../liveness.js';
+import type { Prober } from '../probe/prober.js';
+import {
+  lastSign,
+  see,
+  type WatchedZone,
+  watchedZone,
+  type ZoneStatus,
+  zoneStatus,
+} from './watch.js';
+
+/** The watch over all zones. */
+export class ZoneMonitor {
+  readonly #ctx: NapiContext;
+  readonly #config: LivenessConfig;
+  readonly #prober: Prober | null;
+  readonly #zones = new Map<string, WatchedZone>();
+  readonly #digests = createDigestTracker();
+  /** Entries committed while the first snapshot is being read. */
+  #early: JournalEntry[] | null = [];
+  #unsubscribe: (() => void) | null = null;
+  #timer: Timer | null = null;
+  #lastTick = 0;
+
+  /**
+   * @param makeProber given the two calls that a prober reports to; null when
+   *   there is no data path to probe
+   */
+  constructor(
+    ctx: NapiContext,
+    makeProber:
+      | ((report: (zone: string, seen: Observation) => void) => Prober)
+      | null,
+  ) {
+    const { probe, heartbeat } = ctx.config.nat_reform;
+    this.#ctx = ctx;
+    this.#config = { ...LIVENESS_DEFAULTS, probe, heartbeat };
+    this.#prober =
+      makeProber?.((zone, seen) => this.#observe(zone, seen)) ?? null;
+  }
+
+  /** Reads the zones and begins to watch. */
+  async start(): Promise<void> {
+    const { store, clock } = this.#ctx;
+    this.#unsubscribe = store.journal.onCommit((entries) => {
+      if (this.#early) this.#early.push(...entries);
+      else this.#follow(entries);
+    });
+    const { position, fabrics, one_to_ones, zones } = await readDataplane(
+      this.#ctx,
+    );
+    this.#digests.reset(position, fabrics, one_to_ones);
+    for (const zone of zones) this.#place(zone);
+    const early = this.#early ?? [];
+    this.#early = null;
+    this.#follow(early.filter((entry) => entry.seq > position));
+    await this.#prober?.start();
+    this.#retarget();
+    this.#lastTick = clock.monotonic();
+    const { interval_ms } = this.#config.heartbeat;
+    this.#timer = clock.every(interval_ms, () => this.#tick());
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#unsubscribe?.();
+    this.#prober?.stop();
+  }
+
+  /**
+   * Takes a zone's heartbeat.
+   * @throws ServiceError 404 when the zone is not registered
+   */
+  heartbeat(uuid: string, beat: Heartbeat): HeartbeatReply {
+    const watched = this.#zones.get(uuid);
+    if (watched === undefined) throw notFound('NAT zone not found');
+    watched.beat = beat;
+    this.#observe(uuid, { type: 'heartbeat', progress: beat.progress });
+    return {
+      state: watched.zone.state,
+      position: this.#ctx.store.journal.position(),
+      interval_ms: this.#config.heartbeat.interval_ms,
+    };
+  }
+
+  /** What is known of a zone; null when it is not watched (yet). */
+  status(uuid: string): ZoneStatus | null {
+    const watched = this.#zones.get(uuid);
+    if (watched === undefined) return null;
+    const now = this.#ctx.clock.monotonic();
+    const digestAt = (at: number) => this.#digests.at(at);
+    return zoneStatus(watched, digestAt, now, this.#config);
+  }
+
+  /** All zones with their status, for metrics. */
+  zones(): { zone: NatZone; status: ZoneStatus }[] {
+    return [...this.#zones.values()].map(({ zone }) => ({
+      zone,
+      status: this.status(zone.uuid) as ZoneStatus,
+    }));
+  }
+
+  #follow(entries: readonly JournalEntry[]): void {
+    this.#digests.follow(entries);
+    const changes = entries.filter((entry) => entry.resource === 'nat_zone');
+    if (changes.length === 0) return;
+    for (const { id, object } of changes) {
+      if (object === null) this.#zones.delete(id);
+      else this.#place(object as NatZone);
+    }
+    this.#retarget();
+    for (const uuid of this.#zones.keys()) this.#consider(uuid);
+  }
+
+  #place(zone: NatZone): void {
+    const known = this.#zones.get(zone.uuid);
+    if (known) {
+      known.zone = zone;
+      return;
+    }
+    const now = this.#ctx.clock.monotonic();
+    this.#zones.set(zone.uuid, watchedZone(zone, now, this.#config));
+  }
+
+  #retarget(): void {
+    const zones = [...this.#zones.values()].map(({ zone }) => zone);
+    this.#prober?.setTargets(
+      zones.map(({ uuid, ul3_ip, ul3_port }) => ({
+        zone: uuid,
+        ip: ul3_ip,
+        port: ul3_port,
+      })),
+    );
+  }
+
+  #tick(): void {
+    const now = this.#ctx.clock.monotonic();
+    const gap = now - this.#lastTick;
+    this.#lastTick = now;
+    // Heartbeats that came while this process slept are still unread.
+    if (overslept(gap, this.#config.heartbeat.interval_ms)) return;
+    for (const uuid of this.#zones.keys()) {
+      this.#observe(uuid, { type: 'tick' });
+      this.#consider(uuid);
+    }
+  }
+
+  #observe(uuid: string, seen: Observation): void {
+    const watched = this.#zones.get(uuid);
+    if (watched === undefined) return;
+    const now = this.#ctx.clock.monotonic();
+    if (see(watched, seen, now, this.#config)) this.#consider(uuid);
+  }
+
+  /** Acts when what is observed and what is decided differ. */
+  #consider(uuid: string): void {
+    const watched = this.#zones.get(uuid);
+    if (watched === undefined || watched.busy) return;
+    const { verdict } = watched.liveness;
+    const { state } = watched.zone;
+    const idle = state === 'new' || state === 'down';
+    if (verdict === 'up' && idle)
+      this.#act(watched, () => this.#raise(watched));
+    if (verdict === 'up') watched.lamented = false;
+    if (verdict !== 'down' || idle) return;
+    if (this.#hasSurvivor(uuid)) this.#act(watched, () => this.#drop(watched));
+    else this.#lament(watched);
+  }
+
+  #hasSurvivor(lost: string): boolean {
+    return [...this.#zones.values()].some(
+      ({ zone, liveness }) =>
+        zone.uuid !== lost &&
+        liveness.verdict !== 'down' &&
+        ['up', 'standby', 'draining'].includes(zone.state),
+    );
+  }
+
+  #act(watched: WatchedZone, action: () => Promise<void>): void {
+    watched.busy = true;
+    action()
+      .catch((err) => {
+        const zone = watched.zone.uuid;
+        this.#ctx.log.error({ err, zone }, 'decision about a zone failed');
+      })
+      .finally(() => {
+        // The next observation looks again; acting here at once would spin
+        // on a store that refuses everything.
+        watched.busy = false;
+      });
+  }
+
+  async #raise(watched: WatchedZone): Promise<void> {
+    const zone = watched.zone.uuid;
+    const from = watched.zone.state;
+    const state = await restoreZone(this.#ctx, zone);
+    this.#ctx.log.info({ zone, from, state }, 'zone is alive');
+  }
+
+  async #drop(watched: WatchedZone): Promise<void> {
+    const { clock, log } = this.#ctx;
+    const { zone, liveness } = watched;
+    const suspects = new Set(
+      [...this.#zones.values()]
+        .filter((other) => other.liveness.verdict === 'down')
+        .map((other) => other.zone.uuid),
+    );
+    const result = await failZone(this.#ctx, zone.uuid, suspects);
+    if (!result.moved) return;
+    const { moved: _moved, ...counts } = result;
+    const heard = lastSign(liveness);
+    const detect = Number.isFinite(heard) ? liveness.since - heard : 0;
+    watched.failover = {
+      ...counts,
+      at: new Date(clock.now()).toISOString(),
+      cause: liveness.cause ?? 'unknown',
+      detect_ms: Math.round(detect),
+      decide_ms: Math.round(clock.monotonic() - liveness.since),
+    };
+    log.warn({ zone: zone.uuid, failover: watched.failover }, 'zone is lost');
+  }
+
+  #lament(watched: WatchedZone): void {
+    if (watched.lamented) return;
+    watched.lamented = true;
+    const { cause } = watched.liveness;
+    this.#ctx.log.error(
+      { zone: watched.zone.uuid, cause },
+      'the last zone gives no sign of life; nothing can take its work',
+    );
+  }
+}

@@ -1,0 +1,124 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * What this process knows of each zone: its registration as last committed,
+ * what it last reported, and how alive it seems. Memory only; the observations
+ * themselves come from monitor.ts.
+ */
+
+import type { Heartbeat, NatZone } from '#lib/model/dataplane.js';
+import type { FailoverResult } from '../failover.js';
+import {
+  type Liveness,
+  type LivenessConfig,
+  type Observation,
+  observe,
+  probesAnswered,
+  unknownLiveness,
+} from '../liveness.js';
+
+/** The last failover of a zone. */
+export interface LastFailover extends Omit<FailoverResult, 'moved'> {
+  /** ISO 8601. */
+  at: string;
+  cause: string;
+  /** From the last sign of life to the verdict. */
+  detect_ms: number;
+  /** From the verdict to the committed batch. */
+  decide_ms: number;
+}
+
+/** `status` of a zone in `GET /nat_zones`. */
+export interface ZoneStatus {
+  verdict: Liveness['verdict'];
+  digest: string | null;
+  position: number | null;
+  in_sync: boolean;
+  last_heartbeat_ms: number | null;
+  last_probe_ms: number | null;
+  probe_ok: boolean;
+  announced: string[];
+  flows: number | null;
+  last_failover?: LastFailover;
+}
+
+/** One zone as watched. */
+export interface WatchedZone {
+  zone: NatZone;
+  liveness: Liveness;
+  beat: Heartbeat | null;
+  /** A decision about it is under way. */
+  busy: boolean;
+  /** Its loss was reported although nothing could be done. */
+  lamented: boolean;
+  failover: LastFailover | null;
+}
+
+/** Starts watching a zone. */
+export function watchedZone(
+  zone: NatZone,
+  now: number,
+  config: LivenessConfig,
+): WatchedZone {
+  return {
+    zone,
+    liveness: unknownLiveness(now, config),
+    beat: null,
+    busy: false,
+    lamented: false,
+    failover: null,
+  };
+}
+
+/** Takes in an observation; tells whether the verdict changed. */
+export function see(
+  watched: WatchedZone,
+  seen: Observation,
+  now: number,
+  config: LivenessConfig,
+): boolean {
+  const before = watched.liveness.verdict;
+  watched.liveness = observe(watched.liveness, seen, now, config);
+  return watched.liveness.verdict !== before;
+}
+
+/** The last sign of life, monotonic milliseconds. */
+export function lastSign(liveness: Liveness): number {
+  return Math.max(
+    liveness.last_probe_ok ?? Number.NEGATIVE_INFINITY,
+    liveness.last_probe_ok === null
+      ? (liveness.last_heartbeat ?? Number.NEGATIVE_INFINITY)
+      : Number.NEGATIVE_INFINITY,
+  );
+}
+
+function ago(then: number | null, now: number): number | null {
+  return then === null ? null : Math.round(now - then);
+}
+
+/**
+ * A zone's status for clients.
+ * @param digestAt the digest expected at a journal position, null if unknown
+ */
+export function zoneStatus(
+  watched: WatchedZone,
+  digestAt: (position: number) => string | null,
+  now: number,
+  config: LivenessConfig,
+): ZoneStatus {
+  const { beat, liveness, failover } = watched;
+  return {
+    verdict: liveness.verdict,
+    digest: beat?.digest ?? null,
+    position: beat?.position ?? null,
+    in_sync: beat !== null && digestAt(beat.position) === beat.digest,
+    last_heartbeat_ms: ago(liveness.last_heartbeat, now),
+    last_probe_ms: ago(liveness.last_probe_ok, now),
+    probe_ok: probesAnswered(liveness, config),
+    announced: beat?.announced ?? [],
+    flows: beat?.flows ?? null,
+    ...(failover === null ? {} : { last_failover: failover }),
+  };
+}

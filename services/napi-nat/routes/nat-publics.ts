@@ -1,0 +1,88 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** `/nat_publics`: which zone serves which public IP. Read-only. */
+
+import { notFound } from '#lib/errors.js';
+import type { Reply, Request, Route } from '#lib/http/types.js';
+import { isStoreError } from '#lib/store/types.js';
+import type { NapiContext } from '../context.js';
+import {
+  address,
+  integer,
+  oneOf,
+  Parameters,
+  uuid,
+} from '../nat-reform/input.js';
+import {
+  natPublic,
+  PUBLIC_BUCKET,
+  type PublicRecord,
+} from '../public/record.js';
+
+/** `NatPublic` with what sits on it. */
+function view(record: PublicRecord): object {
+  return {
+    ...natPublic(record),
+    ...(record.kind === 'snat'
+      ? { fabrics: record.fabrics, fabric_owners: record.fabric_owners }
+      : { aip_uuid: record.aip_uuid }),
+  };
+}
+
+async function list(ctx: NapiContext, request: Request): Promise<Reply> {
+  const params = new Parameters(request.params);
+  const zone = params.optional('zone_uuid', uuid);
+  const kind = params.optional('kind', oneOf('snat', 'aip'));
+  const limit = params.optional('limit', integer(1, 1000)) ?? 1000;
+  const offset = params.optional('offset', integer(0, 2 ** 31)) ?? 0;
+  params.finish();
+  const terms = ['(ip=*)'];
+  if (zone) terms.push(`(zone_uuid=${zone})`);
+  if (kind) terms.push(`(kind=${kind})`);
+  const found = await ctx.store.findObjects<PublicRecord>(
+    PUBLIC_BUCKET,
+    `(&${terms.join('')})`,
+    { limit, offset, sort: { attribute: 'ip' } },
+  );
+  return { status: 200, body: found.objects.map(({ value }) => view(value)) };
+}
+
+async function get(ctx: NapiContext, ip: string): Promise<Reply> {
+  try {
+    const { value, _etag } = await ctx.store.getObject<PublicRecord>(
+      PUBLIC_BUCKET,
+      ip,
+    );
+    return { status: 200, body: view(value), headers: { Etag: _etag } };
+  } catch (error) {
+    if (isStoreError(error, 'ObjectNotFoundError')) {
+      throw notFound('public IP not found');
+    }
+    throw error;
+  }
+}
+
+/** Routes of public IPs. */
+export function natPublicRoutes(ctx: NapiContext): Route[] {
+  return [
+    {
+      method: ['GET', 'HEAD'],
+      path: '/nat_publics',
+      name: 'listnatpublics',
+      handler: (request) => list(ctx, request),
+    },
+    {
+      method: ['GET', 'HEAD'],
+      path: '/nat_publics/:ip',
+      name: 'getnatpublic',
+      handler: (request) => {
+        const params = new Parameters(request.route);
+        const ip = params.required('ip', address);
+        params.finish();
+        return get(ctx, ip);
+      },
+    },
+  ];
+}
