@@ -21,28 +21,12 @@
 #include <memory>
 #include <span>
 
+#include "engine/packet.h"
+
 namespace vxlnat::io {
 
-// Room in front of each received packet: outer Ethernet, IPv4, UDP, VXLAN,
-// inner Ethernet and 802.1Q fit twice.
-inline constexpr std::size_t kHeadroom = 256;
 // The longest packet that a port passes on: a jumbo frame and its tunnel.
 inline constexpr std::size_t kRoom = 9216;
-
-// The underlay side of a packet. Addresses and ports in host order; unused
-// (zero) on the external side.
-struct Path {
-  std::uint32_t local_ip = 0;
-  std::uint32_t peer_ip = 0;
-  std::uint16_t peer_port = 0;
-  std::uint8_t tos = 0;  // DSCP and ECN of the outer header (RFC 6040)
-};
-
-struct Received {
-  std::uint8_t* data = nullptr;
-  std::size_t length = 0;
-  Path path;
-};
 
 // Written by the worker, read by anyone.
 struct PortCounters {
@@ -70,9 +54,11 @@ class Port {
   virtual int fd() const = 0;
   // Fills at most out.size() entries without blocking; returns how many.
   // Whoever got any must call again before sleeping: a port may hold more.
-  virtual std::size_t receive(std::span<Received> out) = 0;
-  // Takes a copy, or sends at once; the bytes are free afterwards.
-  virtual void send(std::span<const std::uint8_t> packet, const Path& path) = 0;
+  virtual std::size_t receive(std::span<Packet> out) = 0;
+  // Takes a copy, or sends at once; the bytes are free afterwards. An external
+  // port has no use for `to`.
+  virtual void send(std::span<const std::uint8_t> bytes,
+                    const Underlay& to) = 0;
   // Sends what `send` has kept.
   virtual void flush() = 0;
 

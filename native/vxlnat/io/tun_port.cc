@@ -103,22 +103,25 @@ TunPort::TunPort(int fd, std::size_t burst)
 
 TunPort::~TunPort() { close(fd_); }
 
-std::size_t TunPort::receive(std::span<Received> out) {
+std::size_t TunPort::receive(std::span<Packet> out) {
   const std::size_t room = std::min(out.size(), burst_);
   std::size_t n = 0;
   while (n < room) {
     std::uint8_t* data = buffers_.data(n);
     const ssize_t got = read(fd_, data, kRoom);
     if (got <= 0) break;
-    out[n++] = {data, static_cast<std::size_t>(got), Path{}};
+    out[n] = {};
+    out[n].data = data;
+    out[n].length = static_cast<std::size_t>(got);
+    n++;
   }
   count(counters_.rx_packets, n);
   return n;
 }
 
-void TunPort::send(std::span<const std::uint8_t> packet, const Path&) {
-  const ssize_t sent = write(fd_, packet.data(), packet.size());
-  const bool whole = sent == static_cast<ssize_t>(packet.size());
+void TunPort::send(std::span<const std::uint8_t> bytes, const Underlay&) {
+  const ssize_t sent = write(fd_, bytes.data(), bytes.size());
+  const bool whole = sent == static_cast<ssize_t>(bytes.size());
   count(whole ? counters_.tx_packets : counters_.tx_refused);
 }
 

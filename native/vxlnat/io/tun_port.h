@@ -33,8 +33,8 @@ class TunPort final : public Port {
   ~TunPort() override;
 
   int fd() const override { return fd_; }
-  std::size_t receive(std::span<Received> out) override;
-  void send(std::span<const std::uint8_t> packet, const Path& path) override;
+  std::size_t receive(std::span<Packet> out) override;
+  void send(std::span<const std::uint8_t> bytes, const Underlay& to) override;
   void flush() override {}
 
  private:

@@ -150,7 +150,9 @@ bool UdpPort::refill() {
   return true;
 }
 
-Path UdpPort::path_of(const mmsghdr& message) const {
+namespace {
+
+Path path_of(const mmsghdr& message) {
   Path path;
   const auto* peer = static_cast<const sockaddr_in*>(message.msg_hdr.msg_name);
   path.peer_ip = ntohl(peer->sin_addr.s_addr);
@@ -170,8 +172,18 @@ Path UdpPort::path_of(const mmsghdr& message) const {
   return path;
 }
 
+void hand_out(std::uint8_t* data, std::size_t length, const mmsghdr& message,
+              Packet* out) {
+  *out = {};
+  out->data = data;
+  out->length = length;
+  out->path = path_of(message);
+}
+
+}  // namespace
+
 // Hands out message `i` or its next piece. False: nothing (more) comes of it.
-bool UdpPort::deliver(std::size_t i, Received* out) {
+bool UdpPort::deliver(std::size_t i, Packet* out) {
   const std::size_t length = rx_messages_[i].msg_len;
   const std::size_t head = std::min(length, kRoom);
   std::uint8_t* data = rx_buffers_.data(i);
@@ -184,7 +196,7 @@ bool UdpPort::deliver(std::size_t i, Received* out) {
     const std::size_t size = segmenter_.next(piece);
     if (size == 0) return cutting_ = false;
     pieces_++;
-    *out = {piece, size, path_of(rx_messages_[i])};
+    hand_out(piece, size, rx_messages_[i], out);
     return true;
   }
   if (length > kRoom) {
@@ -192,11 +204,11 @@ bool UdpPort::deliver(std::size_t i, Received* out) {
     return false;
   }
   finish_checksum({data, length});
-  *out = {data, length, path_of(rx_messages_[i])};
+  hand_out(data, length, rx_messages_[i], out);
   return true;
 }
 
-std::size_t UdpPort::receive(std::span<Received> out) {
+std::size_t UdpPort::receive(std::span<Packet> out) {
   // What was handed out before has been used: its slots are free again, but a
   // message that is still being cut keeps its own.
   if (next_ >= filled_) {
@@ -213,20 +225,20 @@ std::size_t UdpPort::receive(std::span<Received> out) {
   return n;
 }
 
-void UdpPort::send(std::span<const std::uint8_t> packet, const Path& path) {
-  if (packet.size() > kRoom) {
+void UdpPort::send(std::span<const std::uint8_t> bytes, const Underlay& to) {
+  if (bytes.size() > kRoom) {
     count(counters_.tx_refused);
     return;
   }
   if (queued_ == burst_) flush();
   Slot& slot = tx_[queued_];
   std::uint8_t* copy = tx_buffers_.data(queued_);
-  std::memcpy(copy, packet.data(), packet.size());
+  std::memcpy(copy, bytes.data(), bytes.size());
   slot.peer = {};
   slot.peer.sin_family = AF_INET;
-  slot.peer.sin_port = htons(path.peer_port);
-  slot.peer.sin_addr.s_addr = htonl(path.peer_ip);
-  slot.pieces[0] = {copy, packet.size()};
+  slot.peer.sin_port = htons(to.dst_port);
+  slot.peer.sin_addr.s_addr = htonl(to.dst_ip);
+  slot.pieces[0] = {copy, bytes.size()};
 
   msghdr& header = tx_messages_[queued_].msg_hdr;
   header = {};
@@ -237,9 +249,9 @@ void UdpPort::send(std::span<const std::uint8_t> packet, const Path& path) {
   header.msg_control = slot.control.bytes;
   auto* at = reinterpret_cast<cmsghdr*>(slot.control.bytes);
   in_pktinfo info{};
-  info.ipi_spec_dst.s_addr = htonl(path.local_ip);
+  info.ipi_spec_dst.s_addr = htonl(to.src_ip);
   append(&header, &at, IP_PKTINFO, info);
-  if (path.tos != 0) append(&header, &at, IP_TOS, int{path.tos});
+  if (to.tos != 0) append(&header, &at, IP_TOS, int{to.tos});
   queued_++;
 }
 

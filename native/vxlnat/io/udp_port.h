@@ -43,8 +43,8 @@ class UdpPort final : public Port {
   ~UdpPort() override;
 
   int fd() const override { return fd_; }
-  std::size_t receive(std::span<Received> out) override;
-  void send(std::span<const std::uint8_t> packet, const Path& path) override;
+  std::size_t receive(std::span<Packet> out) override;
+  void send(std::span<const std::uint8_t> bytes, const Underlay& to) override;
   void flush() override;
 
   // The port the socket is bound to (tests bind to 0).
@@ -65,8 +65,7 @@ class UdpPort final : public Port {
   UdpPort(int fd, const UdpConfig& config);
   void prepare(std::size_t i);
   bool refill();
-  bool deliver(std::size_t i, Received* out);
-  Path path_of(const mmsghdr& message) const;
+  bool deliver(std::size_t i, Packet* out);
 
   int fd_;
   std::size_t burst_;

@@ -1,0 +1,91 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The addon's exports, in the order of ts/native.ts. Each reads its arguments,
+// calls one thing and returns; errors become JavaScript errors in one place.
+
+#include <napi.h>
+
+#include "addon/convert.h"
+#include "addon/engine_object.h"
+#include "addon/field.h"
+#include "io/arp_announce.h"
+
+namespace vxlnat::addon {
+
+namespace {
+
+using Info = Napi::CallbackInfo;
+
+// Runs an export; a NamedError leaves it as a JavaScript error of that name.
+template <Napi::Value (*Export)(const Info&)>
+Napi::Value guarded(const Info& info) {
+  try {
+    return Export(info);
+  } catch (const NamedError& error) {
+    throw named_error(info.Env(), error.name, error.what());
+  }
+}
+
+Napi::Value engine_open(const Info& info) {
+  const EngineConfig config = engine_config(Field(info[0], "config"));
+  const IoConfig io = io_config(Field(info[1], "io"));
+  if (!info[2].IsFunction()) {
+    Field(info[2], "onEvents").fail("expected a function");
+  }
+  return EngineObject::open(info.Env(), config, io,
+                            info[2].As<Napi::Function>());
+}
+
+Napi::Value engine_apply(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->apply(info.Env(), operations(Field(info[1], "operations")));
+}
+
+Napi::Value engine_stats(const Info& info) {
+  return EngineObject::of(info[0])->stats(info.Env());
+}
+
+Napi::Value engine_drops(const Info& info) {
+  return EngineObject::of(info[0])->drops(info.Env());
+}
+
+Napi::Value engine_flows(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->flows(info.Env(), flow_query(Field(info[1], "filter")));
+}
+
+Napi::Value engine_close(const Info& info) {
+  return EngineObject::of(info[0])->close(info.Env());
+}
+
+Napi::Value announce_arp(const Info& info) {
+  const std::string interface = Field(info[0], "interfaceName").text();
+  const std::uint32_t ip = Field(info[1], "ip").ip();
+  const std::string error = io::announce_arp(interface, ip);
+  if (!error.empty()) throw NamedError("IoError", error);
+  return info.Env().Undefined();
+}
+
+template <Napi::Value (*Export)(const Info&)>
+void add(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<guarded<Export>>(exports.Env(), name));
+}
+
+Napi::Object init(Napi::Env, Napi::Object exports) {
+  add<engine_open>(exports, "engineOpen");
+  add<engine_apply>(exports, "engineApply");
+  add<engine_stats>(exports, "engineStats");
+  add<engine_drops>(exports, "engineDrops");
+  add<engine_flows>(exports, "engineFlows");
+  add<engine_close>(exports, "engineClose");
+  add<announce_arp>(exports, "announceArp");
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(vxlnat, init)
+
+}  // namespace vxlnat::addon

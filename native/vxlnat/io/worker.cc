@@ -1,0 +1,148 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The worker's passes; see worker.h.
+
+#include "io/worker.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <time.h>
+
+#include <iterator>
+#include <utility>
+
+namespace vxlnat::io {
+
+namespace {
+
+constexpr std::size_t kMailboxLimit = 1024;
+// Parts of tasks in one pass: each is small, packets wait for all of them.
+constexpr int kTasksInPass = 4;
+// Entries the engine may look at in one sweep.
+constexpr std::size_t kSweepBudget = 256;
+// An idle worker wakes this often to sweep and to show progress.
+constexpr int kIdleMs = 20;
+// Ports without a descriptor (tests) are polled this often.
+constexpr int kPollingMs = 1;
+// Losses are told at most this often.
+constexpr std::uint64_t kTellMs = 10'000;
+constexpr std::size_t kMissesInPass = 64;
+
+std::uint64_t clock_ms() {
+  timespec at{};
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  return static_cast<std::uint64_t>(at.tv_sec) * 1000 +
+         static_cast<std::uint64_t>(at.tv_nsec) / 1'000'000;
+}
+
+std::uint64_t lost_at(const Port& port) {
+  return port.counters().tx_refused.load(std::memory_order_relaxed) +
+         port.counters().rx_oversize.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Worker::Worker(std::unique_ptr<Engine> engine, std::unique_ptr<Port> underlay,
+               std::unique_ptr<Port> external, std::size_t burst,
+               EventSink* sink)
+    : engine_(std::move(engine)),
+      underlay_(std::move(underlay)),
+      external_(std::move(external)),
+      burst_(burst),
+      sink_(sink),
+      mailbox_(kMailboxLimit) {}
+
+Worker::~Worker() { stop(); }
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "vxlnat-engine");
+}
+
+void Worker::stop() {
+  stopping_.store(true, std::memory_order_relaxed);
+  mailbox_.wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::run() {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    if (!pass()) sleep();
+  }
+}
+
+// Returns whether there may be more to do at once.
+bool Worker::pass() {
+  now_ = clock_ms();
+  progress_.store(progress() + 1, std::memory_order_relaxed);
+  bool busy = take_underlay();
+  busy |= take_external();
+  busy |= run_tasks();
+  busy |= engine_->sweep(now_, kSweepBudget);
+  underlay_->flush();
+  external_->flush();
+  report();
+  for (const auto& done : finished_) done();
+  finished_.clear();
+  return busy;
+}
+
+bool Worker::run_tasks() {
+  mailbox_.quiet();
+  for (int i = 0; i < kTasksInPass; i++) {
+    if (!mailbox_.run_one(*engine_, now_, *this, &finished_)) return false;
+  }
+  return true;
+}
+
+bool Worker::take_underlay() {
+  const std::size_t n = underlay_->receive(burst_);
+  engine_->process_underlay(std::span(burst_.data(), n), now_, *this);
+  return n > 0;
+}
+
+bool Worker::take_external() {
+  const std::size_t n = external_->receive(burst_);
+  engine_->process_external(std::span(burst_.data(), n), now_, *this);
+  return n > 0;
+}
+
+void Worker::underlay(std::span<const std::uint8_t> bytes, const Underlay& to) {
+  underlay_->send(bytes, to);
+}
+
+void Worker::external(std::span<const std::uint8_t> bytes) {
+  external_->send(bytes, {});
+}
+
+void Worker::report() {
+  Miss misses[kMissesInPass];
+  const std::size_t n = engine_->take_misses(misses);
+  for (std::size_t i = 0; i < n; i++) {
+    sink_->post(Event::remote_miss(misses[i].vnet, misses[i].ip));
+  }
+  if (now_ - told_at_ < kTellMs) return;
+  told_at_ = now_;
+  const std::uint64_t lost = lost_at(*underlay_) + lost_at(*external_);
+  if (lost == told_) return;
+  sink_->post(Event::log(LogLevel::kWarn,
+                         std::to_string(lost - told_) +
+                             " packets were refused by the kernel or too "
+                             "long for a buffer"));
+  told_ = lost;
+}
+
+void Worker::sleep() {
+  pollfd waits[] = {
+      {mailbox_.fd(), POLLIN, 0},
+      {underlay_->fd(), POLLIN, 0},
+      {external_->fd(), POLLIN, 0},
+  };
+  // poll() passes over negative descriptors.
+  const bool polling = underlay_->fd() < 0 || external_->fd() < 0;
+  poll(waits, std::size(waits), polling ? kPollingMs : kIdleMs);
+}
+
+}  // namespace vxlnat::io

@@ -1,0 +1,122 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The thread that runs an engine.
+//
+// Purpose. The engine knows neither clock nor sockets. The worker gives it
+// both: it takes bursts from two ports, lets the engine process each packet,
+// sends what comes out, and between bursts runs posted tasks and a bounded
+// part of the engine's sweep.
+//
+// One pass: time, underlay burst, external burst, tasks, sweep, send what was
+// kept, report misses, settle finished tasks; sleep only when the pass found
+// nothing to do. Time is read once a pass: all packets of a burst share it.
+//
+// Threads. Engine and ports are touched by the worker thread alone from
+// `start` until `stop` returns. Others reach them by `post` (see mailbox.h)
+// and read the engine's counters, which are atomics with one writer. The
+// `progress` counter rises with each pass: a worker that hangs in a call
+// stops counting, and a liveness check sees it.
+//
+// Failure. A port that cannot send loses that packet, counts it, and the
+// worker tells once in a while how many. Nothing here ends the worker but
+// `stop`; tasks that have not run by then are destroyed without running.
+
+#ifndef VXLNAT_IO_WORKER_H_
+#define VXLNAT_IO_WORKER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+#include "io/mailbox.h"
+#include "io/port.h"
+
+namespace vxlnat::io {
+
+enum class LogLevel { kInfo, kWarn, kError };
+
+// What the worker tells its owner.
+struct Event {
+  enum class Kind { kRemoteMiss, kLog };
+  Kind kind;
+  std::uint32_t vnet = 0;  // of a miss
+  std::uint32_t ip = 0;    // of a miss, host order
+  LogLevel level = LogLevel::kInfo;
+  std::string message;
+
+  static Event remote_miss(std::uint32_t vnet, std::uint32_t ip) {
+    return {Kind::kRemoteMiss, vnet, ip, LogLevel::kInfo, {}};
+  }
+  static Event log(LogLevel level, std::string message) {
+    return {Kind::kLog, 0, 0, level, std::move(message)};
+  }
+};
+
+// Where events go; called on the worker thread, must not block.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void post(Event event) = 0;
+};
+
+class Worker final : private Outbox {
+ public:
+  Worker(std::unique_ptr<Engine> engine, std::unique_ptr<Port> underlay,
+         std::unique_ptr<Port> external, std::size_t burst, EventSink* sink);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();
+
+  void start();
+  // Ends the thread after its current pass; harmless when called again.
+  void stop();
+  // Any thread: runs a task between two bursts; false when too many wait.
+  bool post(Task task) { return mailbox_.post(std::move(task)); }
+  // Any thread: each value is exact, all of them are at most a pass apart.
+  const Stats& stats() const { return engine_->stats(); }
+  // Any thread: rises with each pass.
+  std::uint64_t progress() const {
+    return progress_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  void run();
+  bool pass();
+  bool take_underlay();
+  bool take_external();
+  bool run_tasks();
+  void report();
+  void sleep();
+
+  // Outbox: what the engine sends.
+  void underlay(std::span<const std::uint8_t> bytes,
+                const Underlay& to) override;
+  void external(std::span<const std::uint8_t> bytes) override;
+
+  const std::unique_ptr<Engine> engine_;         // worker thread
+  const std::unique_ptr<Port> underlay_;         // worker thread
+  const std::unique_ptr<Port> external_;         // worker thread
+  std::vector<Packet> burst_;                    // worker thread
+  EventSink* const sink_;                        // safe from any thread
+  std::uint64_t now_ = 0;                        // worker thread
+  std::uint64_t told_at_ = 0;                    // worker thread
+  std::uint64_t told_ = 0;                       // worker thread
+  std::vector<std::function<void()>> finished_;  // worker thread
+  Mailbox mailbox_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::uint64_t> progress_{0};  // written by the worker
+  std::thread thread_;                      // owner's thread
+};
+
+}  // namespace vxlnat::io
+
+#endif  // VXLNAT_IO_WORKER_H_
