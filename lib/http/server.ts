@@ -56,7 +56,12 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     ...({ maxParamLength: MAX_PARAMETER } as object),
   });
   const refuse = (_request: unknown, socket: Duplex) => socket.destroy();
+  const upgraded = new Set<Duplex>();
   server.on('upgrade', refuse);
+  server.on('upgrade', (_request: unknown, socket: Duplex) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+  });
   server.on(
     'restifyError',
     (req: restify.Request, res: restify.Response, error: Error, done) => {
@@ -72,7 +77,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
       server.removeListener('upgrade', refuse);
       server.on('upgrade', listener);
     },
-    close: () => close(server, clock),
+    close: () => close(server, clock, upgraded),
   };
 }
 
@@ -245,13 +250,18 @@ function listen(
   });
 }
 
-function close(server: restify.Server, clock: Clock): Promise<void> {
+function close(
+  server: restify.Server,
+  clock: Clock,
+  upgraded: Set<Duplex>,
+): Promise<void> {
   const { server: inner } = server;
   if (!inner.listening) return Promise.resolve();
   return new Promise((resolve) => {
-    const force = clock.after(CLOSE_GRACE_MS, () =>
-      inner.closeAllConnections(),
-    );
+    const force = clock.after(CLOSE_GRACE_MS, () => {
+      inner.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
+    });
     const idle = clock.every(50, () => inner.closeIdleConnections());
     inner.close(() => {
       force.cancel();
