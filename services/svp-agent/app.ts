@@ -41,6 +41,7 @@ import { type Announcer, createAnnouncer } from './announce.js';
 import { type Commands, createCommands } from './commands.js';
 import type { AgentConfig, VnetConfig } from './config.js';
 import { type Device, deviceTables, prepareDevice } from './device.js';
+import { createFeed } from './feed.js';
 import { parseMiss } from './output.js';
 import { createVnet, type Vnet } from './vnet.js';
 
@@ -101,10 +102,27 @@ function logShootdown(log: Logger, record: LogRecord): void {
   log.info({ vnet: record.vnet, ...about }, `shootdown ${record.type}`);
 }
 
+async function prepare(
+  { config, log }: AgentOptions,
+  commands: Commands,
+  one: Overlay,
+): Promise<void> {
+  const device = await prepareDevice(commands, config, one.config);
+  one.device = device;
+  one.vnet.adopt(device.neighbours, device.endpoints);
+  one.vnet
+    .refresh()
+    .catch((err) => log.warn({ err }, 'old entries not asked about yet'));
+  log.info(
+    { ...one.config, taken_over: device.endpoints.length },
+    'vnet is ready',
+  );
+}
+
 function shootdownLoop(
   { config, clock, log, random }: AgentOptions,
   svp: SvpClient,
-  byVnet: Map<number, Overlay>,
+  vnets: Map<number, Vnet>,
 ): LogLoop {
   return createLogLoop({
     client: svp,
@@ -118,11 +136,11 @@ function shootdownLoop(
     // A record of a vnet that is not here is acknowledged all the same (1.8).
     onVl2: (record) => {
       logShootdown(log, record);
-      return byVnet.get(record.vnet)?.vnet.shootMac(record.mac);
+      return vnets.get(record.vnet)?.shootMac(record.mac);
     },
     onVl3: (record) => {
       logShootdown(log, record);
-      return byVnet.get(record.vnet)?.vnet.shootIp(record.ip);
+      return vnets.get(record.vnet)?.shootIp(record.ip);
     },
   });
 }
@@ -146,8 +164,20 @@ export function createSvpAgent(options: AgentOptions): SvpAgent {
     createOverlay(options, commands, svp, announcer, one),
   );
   const byDevice = new Map(overlays.map((one) => [one.config.device, one]));
-  const byVnet = new Map(overlays.map((one) => [one.config.vnet_id, one]));
-  const loop = shootdownLoop(options, svp, byVnet);
+  const vnets = new Map(overlays.map((one) => [one.config.vnet_id, one.vnet]));
+  const loop = shootdownLoop(options, svp, vnets);
+  const feed =
+    config.napi === null
+      ? null
+      : createFeed({
+          url: config.napi.url,
+          instance: config.cn_uuid ?? formatIpv4(config.underlay_ip),
+          clock,
+          random: options.random,
+          log: log.child({ component: 'changefeed' }),
+          vnets,
+          onApplied: () => loop.poke(),
+        });
 
   function onLine(line: string): void {
     const miss = parseMiss(line);
@@ -156,22 +186,11 @@ export function createSvpAgent(options: AgentOptions): SvpAgent {
     void ('ip' in miss ? vnet.missIp(miss.ip) : vnet.missMac(miss.mac));
   }
 
-  async function prepare(one: Overlay): Promise<void> {
-    const device = await prepareDevice(commands, config, one.config);
-    one.device = device;
-    one.vnet.adopt(device.neighbours, device.endpoints);
-    one.vnet
-      .refresh()
-      .catch((err) => log.warn({ err }, 'old entries not asked about yet'));
-    log.info(
-      { ...one.config, taken_over: device.endpoints.length },
-      'vnet is ready',
-    );
-  }
-
   async function stop(keep: boolean): Promise<void> {
     loop.stop();
+    // First: what the feed waits for ends with it.
     svp.close();
+    await feed?.stop();
     await announcer.close();
     commands.close();
     if (keep) return;
@@ -192,12 +211,13 @@ export function createSvpAgent(options: AgentOptions): SvpAgent {
         await new Promise<void>((started) => {
           commands.monitor(onLine, started);
         });
-        for (const one of overlays) await prepare(one);
+        for (const one of overlays) await prepare(options, commands, one);
       } catch (error) {
         await stop(false);
         throw error;
       }
       loop.start();
+      feed?.start();
     },
     stop,
     status: () =>
