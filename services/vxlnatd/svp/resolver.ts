@@ -126,6 +126,8 @@ export class Resolver {
 
   /** Asks ahead for an address whose packets are expected. */
   prefetch(vnet: number, ip: string): void {
+    // With nobody to ask, "not found" would hide a remote that a file gave.
+    if (this.#options.lookUp === null) return;
     if (!this.#known.has(entryKey(vnet, ip))) this.want(vnet, ip);
   }
 
