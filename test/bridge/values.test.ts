@@ -104,8 +104,8 @@ test('wrong types and ranges are refused with what was given', (t) => {
 
 test('the callback must be a function', (t) => {
   const open = loadBinding().engineOpen as (...args: unknown[]) => object;
-  t.throws(() => open(CONFIG, IO, null), /^Error: onEvents: expected/);
-  t.throws(() => open(CONFIG, IO), /^Error: onEvents: expected/);
+  t.throws(() => open(CONFIG, IO, null), /^FieldError: onEvents: expected/);
+  t.throws(() => open(CONFIG, IO), /^FieldError: onEvents: expected/);
   t.end();
 });
 
