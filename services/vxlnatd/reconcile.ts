@@ -108,6 +108,8 @@ export class Reconciler {
   #stopped = false;
   #retry: Timer | null = null;
   #position = 0;
+  /** As of the end of a pass: it fits the position. */
+  #digestText = this.#digest.text();
   #failures: Failure[] = [];
   #passes = 0;
   #steps = 0;
@@ -156,7 +158,7 @@ export class Reconciler {
   status(): ReconcileStatus {
     return {
       position: this.#position,
-      digest: this.#digest.text(),
+      digest: this.#digestText,
       failures: this.#failures.map(({ step, message }) => ({
         step: describeStep(step),
         message,
@@ -205,6 +207,7 @@ export class Reconciler {
         onPass?.(steps);
       }
     }
+    this.#digestText = this.#digest.text();
     if (this.#failures.length === 0) {
       this.#position = goal;
     } else if (this.#retry === null && !this.#stopped) {
