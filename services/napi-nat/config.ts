@@ -1,0 +1,196 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** What the configuration file of napi-nat may say. */
+
+import type { Schema } from '#lib/schema/validate.js';
+import type { LogLevel } from '#lib/service/log.js';
+
+interface Address {
+  host: string;
+  /** 0: any free port. */
+  port: number;
+}
+
+/** A network made at the first start (facts: triton-napi 7). */
+export interface InitialNetwork {
+  uuid?: string;
+  vlan?: number;
+  network: string;
+  netmask: string;
+  startIP: string;
+  endIP: string;
+  gateway?: string;
+  resolvers?: string[];
+  owner_uuids?: string[];
+  mtu?: number;
+}
+
+export interface OverlayConfig {
+  enabled: boolean;
+  default_overlay_mtu: number;
+  default_underlay_mtu: number;
+  overlay_nic_tag: string;
+  underlay_nic_tag: string;
+  /** How a new owner's vnet id is chosen; `random` as real NAPI does. */
+  vnet_ids?: 'random' | 'sequential';
+}
+
+export interface NapiConfig {
+  datacenter?: string;
+  listen: Address;
+  /** Where SVP is served; portolan's port is 1296. */
+  svp: Address;
+  store: { directory: string };
+  /** UUID of the operator's account: owner of everything. */
+  admin_uuid: string;
+  /** Six hex digits: the first half of generated MACs. */
+  mac_oui: string;
+  overlay: OverlayConfig;
+  initial_networks?: Record<string, InitialNetwork>;
+  nat_reform: {
+    /** Whether new fabric networks with internet_nat use NAT Reform. */
+    default: boolean;
+    policy: {
+      sharing: 'shared' | 'per-owner';
+      placement: 'spread' | 'standby';
+      max_fabrics_per_public?: number;
+    };
+    /** Name or UUID of the network that public IPs are taken from. */
+    public_network: string;
+    probe: { vnet: number; interval_ms: number; misses: number; bind?: string };
+    heartbeat: { interval_ms: number; misses: number };
+  };
+  log_level?: LogLevel;
+}
+
+const text = { type: 'string', minLength: 1 };
+const uuid = {
+  type: 'string',
+  pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$',
+  description: 'must be a UUID in lower case',
+};
+const ip = {
+  type: 'string',
+  pattern: '^[0-9]{1,3}(\\.[0-9]{1,3}){3}$',
+  description: 'must be an IPv4 address',
+};
+const mtu = { type: 'integer', minimum: 576, maximum: 9000 };
+const count = { type: 'integer', minimum: 1 };
+const address = {
+  type: 'object',
+  required: ['host', 'port'],
+  properties: {
+    host: text,
+    port: { type: 'integer', minimum: 0, maximum: 65535 },
+  },
+};
+
+const initialNetwork = {
+  type: 'object',
+  required: ['network', 'netmask', 'startIP', 'endIP'],
+  properties: {
+    uuid,
+    vlan: { type: 'integer', minimum: 0, maximum: 4094 },
+    network: ip,
+    netmask: ip,
+    startIP: ip,
+    endIP: ip,
+    gateway: ip,
+    resolvers: { type: 'array', items: ip },
+    owner_uuids: { type: 'array', items: uuid },
+    mtu,
+  },
+};
+
+const overlay = {
+  type: 'object',
+  required: [
+    'enabled',
+    'default_overlay_mtu',
+    'default_underlay_mtu',
+    'overlay_nic_tag',
+    'underlay_nic_tag',
+  ],
+  properties: {
+    enabled: { type: 'boolean' },
+    default_overlay_mtu: mtu,
+    default_underlay_mtu: mtu,
+    overlay_nic_tag: text,
+    underlay_nic_tag: text,
+    vnet_ids: { enum: ['random', 'sequential'] },
+  },
+};
+
+const natReform = {
+  type: 'object',
+  required: ['default', 'policy', 'public_network', 'probe', 'heartbeat'],
+  properties: {
+    default: { type: 'boolean' },
+    policy: {
+      type: 'object',
+      required: ['sharing', 'placement'],
+      properties: {
+        sharing: { enum: ['shared', 'per-owner'] },
+        placement: { enum: ['spread', 'standby'] },
+        max_fabrics_per_public: count,
+      },
+    },
+    public_network: text,
+    probe: {
+      type: 'object',
+      required: ['vnet', 'interval_ms', 'misses'],
+      properties: {
+        vnet: { type: 'integer', minimum: 0, maximum: 0xffffff },
+        interval_ms: count,
+        misses: count,
+        bind: ip,
+      },
+    },
+    heartbeat: {
+      type: 'object',
+      required: ['interval_ms', 'misses'],
+      properties: { interval_ms: count, misses: count },
+    },
+  },
+};
+
+/** JSON Schema of `NapiConfig`; unknown keys are refused. */
+export const configSchema: Schema = {
+  type: 'object',
+  required: [
+    'listen',
+    'svp',
+    'store',
+    'admin_uuid',
+    'mac_oui',
+    'overlay',
+    'nat_reform',
+  ],
+  properties: {
+    datacenter: text,
+    listen: address,
+    svp: address,
+    store: {
+      type: 'object',
+      required: ['directory'],
+      properties: { directory: text },
+    },
+    admin_uuid: uuid,
+    mac_oui: {
+      type: 'string',
+      pattern: '^[0-9a-f]{6}$',
+      description: 'must be six hex digits in lower case',
+    },
+    overlay,
+    initial_networks: {
+      type: 'object',
+      additionalProperties: initialNetwork,
+    },
+    nat_reform: natReform,
+    log_level: {
+      enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+    },
+  },
+};
