@@ -14,12 +14,15 @@
 
 import { execFile, execFileSync } from 'node:child_process';
 import test from 'tape';
+import { createPublisher } from '#lib/changefeed/index.js';
 import { systemClock } from '#lib/clock.js';
 import { parseIpv4 } from '#lib/net/ipv4.js';
 import { parseMac } from '#lib/net/mac.js';
 import { silentLogger } from '#lib/service/log.js';
 import type { LogRecord, Ul3 } from '#lib/svp/messages.js';
 import { createSvpServer } from '#lib/svp/server.js';
+import { startHttp } from '#test/http-server.js';
+import { memoryJournal } from '#test/memory-journal.js';
 import { createSvpAgent } from '../../services/svp-agent/app.js';
 import type { AgentConfig } from '../../services/svp-agent/config.js';
 
@@ -119,8 +122,28 @@ function lab(vlan: number) {
   };
 }
 
+/** A changefeed over a journal in memory. */
+async function changefeed(t: test.Test) {
+  const journal = memoryJournal();
+  const publisher = createPublisher({
+    journal,
+    resources: [
+      {
+        resource: 'ul3_mapping',
+        bootstrapRoute: '/ul3_mappings',
+        subResources: ['put', 'delete'],
+      },
+    ],
+    log: silentLogger(),
+    clock,
+  });
+  const { url, server } = await startHttp(t, publisher.routes());
+  server.onUpgrade((...upgrade) => publisher.handleUpgrade(...upgrade));
+  return { journal, publisher, url };
+}
+
 /** SVP from memory: one peer, which can move. */
-async function svp() {
+async function svp(t: test.Test, idleMs: number) {
   const state = {
     at: { ip: parseIpv4('192.168.78.2'), port: 4789 } as Ul3,
     mac: PEER.mac,
@@ -148,7 +171,7 @@ async function svp() {
     },
   });
   const { port } = await server.listen('127.0.0.1', 0);
-  return { state, server, port };
+  return { state, server, port, idleMs, feed: await changefeed(t) };
 }
 
 async function until(what: () => boolean, ms = 5000): Promise<boolean> {
@@ -170,19 +193,20 @@ async function scene(
     world: ReturnType<typeof lab>,
     source: Awaited<ReturnType<typeof svp>>,
   ) => Promise<void>,
+  idleMs = 50,
 ): Promise<void> {
   const world = lab(vlan);
-  const source = await svp();
+  const source = await svp(t, idleMs);
   const config: AgentConfig = {
     svp: { host: '127.0.0.1', port: source.port, query_ms: 2000 },
-    napi: null,
+    napi: { url: source.feed.url },
     cn_uuid: null,
     underlay_ip: parseIpv4('192.168.78.1') ?? (0 as never),
     underlay_interface: 'und',
     vxlan_port: 4789,
     mtu: 1400,
     vnets: [{ vnet_id: VNET, device: 'vx', bridge: 'br', vlan }],
-    log: { level: 'info', idle_ms: 50, jitter_ms: 0 },
+    log: { level: 'info', idle_ms: source.idleMs, jitter_ms: 0 },
     netns: world.name('n1'),
   };
   const agent = createSvpAgent({
@@ -200,6 +224,7 @@ async function scene(
     t.notOk(left, 'the agent removes its device');
   } finally {
     await agent.stop(false);
+    await source.feed.publisher.stop();
     await source.server.close();
     world.remove();
   }
@@ -225,6 +250,43 @@ test('SVP alone brings an instance to its peer, and moves it', {
     t.ok(world.arrived(3) >= 3, 'packets arrive there');
     t.equal(world.arrived(2), old, 'and no longer at the old one');
   });
+});
+
+test('a changefeed event moves it long before the log is asked', {
+  skip: !root,
+}, async (t) => {
+  const never = 3_600_000;
+  const play = async (
+    world: ReturnType<typeof lab>,
+    { state, feed }: Awaited<ReturnType<typeof svp>>,
+  ) => {
+    world.peer(2, PEER.mac);
+    world.peer(3, PEER.mac);
+    t.ok(await world.ping(), 'reached at its first endpoint');
+    t.ok(await until(() => feed.publisher.listeners() > 0), 'following');
+    state.at = { ip: parseIpv4('192.168.78.3') ?? (0 as never), port: 4789 };
+    feed.journal.commit({
+      resource: 'ul3_mapping',
+      subResources: ['put'],
+      id: `${VNET},${PEER.ip}`,
+      object: {
+        vnet_id: VNET,
+        ip: PEER.ip,
+        mac: PEER.mac,
+        cn_uuid: uuid(3),
+        ul3_ip: '192.168.78.3',
+        ul3_port: 4789,
+      },
+    });
+    const there = () =>
+      run(`bridge -n ${world.name('n1')} fdb show dev vx`).includes(
+        `${PEER.mac} dst 192.168.78.3`,
+      );
+    t.ok(await until(there), 'the kernel has the new endpoint');
+    t.ok(await world.ping(3), 'reached at its new endpoint');
+    t.ok(world.arrived(3) >= 3, 'packets arrive there');
+  };
+  await scene(t, 0, play, never);
 });
 
 test('an IP that gets another MAC is told to the instances', {
