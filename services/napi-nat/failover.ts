@@ -36,7 +36,6 @@ import { parseIpv4 } from '#lib/net/ipv4.js';
 import type { BatchRequest, StoredObject } from '#lib/store/types.js';
 import { type Changes, commit, merge } from './commit.js';
 import type { NapiContext } from './context.js';
-import { fabricOf } from './nat-reform/fabric.js';
 import {
   advancedLedger,
   type Ledger,
@@ -45,13 +44,13 @@ import {
   readLedger,
 } from './nat-reform/ledger.js';
 import {
-  findPublics,
+  findFabricsOf,
   placementPolicy,
   placementZones,
   readZones,
 } from './nat-reform/state.js';
-import { findNetworksByPublic } from './network/read.js';
 import { type MovePlan, planMove } from './placement.js';
+import { findPublics } from './public/find.js';
 import {
   type PublicRecord,
   placementPublic,
@@ -159,9 +158,7 @@ async function moveRouters(
   const lost = scene.lost.value.uuid;
   const moves: RouterMove[] = [];
   for (const { ip, to } of plan.moves) {
-    for (const network of await findNetworksByPublic(ctx, ip)) {
-      const fabric = fabricOf(network);
-      if (fabric === null) continue;
+    for (const fabric of await findFabricsOf(ctx, ip)) {
       moves.push({
         network: fabric,
         router_mac: fabric.router_mac,

@@ -7,7 +7,8 @@
 import { notFound } from '#lib/errors.js';
 import { isStoreError, type StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
-import { PUBLIC_BUCKET, type PublicRecord } from '../public/record.js';
+import { findPublic } from '../public/find.js';
+import type { PublicRecord } from '../public/record.js';
 import { AIP_BUCKET, type AipRecord } from './record.js';
 
 export interface AipQuery {
@@ -44,12 +45,17 @@ export async function getAip(
   }
 }
 
-/** The public IP row of an AIP; it is there as long as the AIP is. */
+/**
+ * The public IP row of an AIP; it is there as long as the AIP is.
+ * @throws ServiceError 404 when both were deleted since the AIP was read
+ */
 export async function getAipPublic(
   ctx: Pick<NapiContext, 'store'>,
   aip: AipRecord,
 ): Promise<StoredObject<PublicRecord>> {
-  return ctx.store.getObject<PublicRecord>(PUBLIC_BUCKET, aip.ip);
+  const found = await findPublic(ctx, aip.ip);
+  if (found === null) throw notFound('aip not found');
+  return found;
 }
 
 /**

@@ -17,7 +17,8 @@ import type { NapiContext } from '../context.js';
 import { fabricOf } from '../nat-reform/fabric.js';
 import { readNetwork } from '../network/read.js';
 import { NIC_BUCKET, type NicRecord } from '../nic/record.js';
-import { PUBLIC_BUCKET, type PublicRecord } from '../public/record.js';
+import { findPublic } from '../public/find.js';
+import type { PublicRecord } from '../public/record.js';
 import {
   AIP_BUCKET,
   type AipRecord,
@@ -146,10 +147,9 @@ export async function resolveTarget(
   const privateIp = nic.value.ipaddr as string;
   const target = targetOf(fabric.vnet_id, privateIp);
   await refuseTaken(ctx, target, aipUuid);
-  const follows = await ctx.store.getObject<PublicRecord>(
-    PUBLIC_BUCKET,
-    fabric.nat_reform_public,
-  );
+  const follows = await findPublic(ctx, fabric.nat_reform_public);
+  // Deleted with its fabric since that was read, and the NIC with it.
+  if (follows === null) throw notFound('instance not found');
   return {
     target: {
       belongs_to_uuid: request.instance,

@@ -16,8 +16,9 @@ import { rulesDigest } from '#lib/model/rules-digest.js';
 import { AIP_BUCKET, type AipRecord, oneToOne } from '../aip/record.js';
 import type { NapiContext } from '../context.js';
 import { fabricOf } from '../nat-reform/fabric.js';
-import { findPublics, readZones } from '../nat-reform/state.js';
+import { readZones } from '../nat-reform/state.js';
 import { findNatReformNetworks } from '../network/read.js';
+import { findPublics } from '../public/find.js';
 import { natPublic } from '../public/record.js';
 import { natZone } from '../zone/record.js';
 

@@ -13,6 +13,7 @@ import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import type { NetworkRecord } from '../network/record.js';
 import { type FabricPlacement, placeFabric } from '../placement.js';
+import { findPublics } from '../public/find.js';
 import {
   type PublicRecord,
   placementPublic,
@@ -29,12 +30,7 @@ import {
   routableFabric,
 } from './fabric.js';
 import { advancedLedger, type Ledger, readLedger } from './ledger.js';
-import {
-  findPublics,
-  placementPolicy,
-  placementZones,
-  readZones,
-} from './state.js';
+import { placementPolicy, placementZones, readZones } from './state.js';
 
 /** Both kinds of public IP that a new fabric could go to. */
 async function candidates(

@@ -7,10 +7,11 @@
 import { ServiceError } from '#lib/errors.js';
 import type { StoredObject } from '#lib/store/types.js';
 import { AIP_BUCKET, type AipRecord } from '../aip/record.js';
-import { type Changes, merge } from '../commit.js';
+import { type Changes, merge, noChanges } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { releaseIp } from '../ip/release.js';
 import type { NetworkRecord } from '../network/record.js';
+import { findPublic } from '../public/find.js';
 import {
   PUBLIC_BUCKET,
   type PublicRecord,
@@ -74,13 +75,12 @@ export async function releasePlacedFabric(
   network: NetworkRecord,
 ): Promise<Changes> {
   const fabric = fabricOf(network);
-  if (fabric === null) return { requests: [], events: [] };
+  if (fabric === null) return noChanges();
   const ledger = await readLedger(ctx.store);
   await refuseWithAips(ctx, fabric.network_uuid);
-  const stored = await ctx.store.getObject<PublicRecord>(
-    PUBLIC_BUCKET,
-    fabric.nat_reform_public,
-  );
+  const stored = await findPublic(ctx, fabric.nat_reform_public);
+  // Somebody deleted the network meanwhile; the caller's batch will be refused.
+  if (stored === null) return noChanges();
   const load = fabricLoad(fabric);
   const zone = stored.value.zone_uuid ?? null;
   const router = await routerChanges(ctx, {

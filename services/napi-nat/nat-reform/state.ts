@@ -4,11 +4,13 @@
 
 /** What placement reads of the store: zones with their loads, publics. */
 
+import type { FabricRule } from '#lib/model/dataplane.js';
 import type { StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
+import { NETWORK_BUCKET, type NetworkRecord } from '../network/record.js';
 import type { PlacementPolicy, PlacementZone } from '../placement.js';
-import { PUBLIC_BUCKET, type PublicRecord } from '../public/record.js';
 import { placementZone, ZONE_BUCKET, type ZoneRecord } from '../zone/record.js';
+import { fabricOf } from './fabric.js';
 import { type Ledger, loadOf } from './ledger.js';
 
 /** Most fabrics on one shared public IP, unless configured. */
@@ -51,15 +53,17 @@ export function placementZones(
   );
 }
 
-/** Public IPs that a filter finds, all of them. */
-export async function findPublics(
+/** The fabric networks whose SNAT address this is. */
+export async function findFabricsOf(
   ctx: StoreContext,
-  filter: string,
-): Promise<StoredObject<PublicRecord>[]> {
-  const found = await ctx.store.findObjects<PublicRecord>(
-    PUBLIC_BUCKET,
-    filter,
+  ip: string,
+): Promise<FabricRule[]> {
+  const found = await ctx.store.findObjects<NetworkRecord>(
+    NETWORK_BUCKET,
+    `(nat_reform_public=${ip})`,
     { noLimit: true },
   );
-  return found.objects;
+  return found.objects
+    .map(({ value }) => fabricOf(value))
+    .filter((fabric) => fabric !== null);
 }

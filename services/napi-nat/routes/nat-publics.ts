@@ -6,7 +6,6 @@
 
 import { notFound } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
-import { isStoreError } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import {
   address,
@@ -15,6 +14,7 @@ import {
   Parameters,
   uuid,
 } from '../nat-reform/input.js';
+import { findPublic } from '../public/find.js';
 import {
   natPublic,
   PUBLIC_BUCKET,
@@ -50,18 +50,10 @@ async function list(ctx: NapiContext, request: Request): Promise<Reply> {
 }
 
 async function get(ctx: NapiContext, ip: string): Promise<Reply> {
-  try {
-    const { value, _etag } = await ctx.store.getObject<PublicRecord>(
-      PUBLIC_BUCKET,
-      ip,
-    );
-    return { status: 200, body: view(value), headers: { Etag: _etag } };
-  } catch (error) {
-    if (isStoreError(error, 'ObjectNotFoundError')) {
-      throw notFound('public IP not found');
-    }
-    throw error;
-  }
+  const found = await findPublic(ctx, ip);
+  if (found === null) throw notFound('public IP not found');
+  const headers = { Etag: found._etag };
+  return { status: 200, body: view(found.value), headers };
 }
 
 /** Routes of public IPs. */

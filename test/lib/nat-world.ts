@@ -1,0 +1,283 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * A running napi-nat with RFD 158's example networks, spoken to over HTTP, and
+ * NAT zones that are nothing but a reflector of probes and a heartbeat.
+ */
+
+import { createSocket, type Socket } from 'node:dgram';
+import type { Test } from 'tape';
+import { systemClock } from '#lib/clock.js';
+import { silentLogger } from '#lib/service/log.js';
+import { createApp } from '../../services/napi-nat/app.js';
+import type { NapiConfig } from '../../services/napi-nat/config.js';
+import { temporaryDirectory } from './tmp.js';
+
+export const ADMIN = '00000000-0000-4000-8000-0000000000ad';
+export const PUBLIC_NETWORK = '00000000-0000-4000-8000-0000000000b0';
+
+/** A UUID that tests can read: kind and number. */
+export function uuidOf(kind: number, n: number): string {
+  const tail = n.toString(16).padStart(12, '0');
+  return `${String(kind).padStart(8, '0')}-0000-4000-8000-${tail}`;
+}
+
+export interface Answer<T> {
+  status: number;
+  body: T;
+  headers: Headers;
+}
+
+export interface NatWorld {
+  url: string;
+  call<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: object,
+    headers?: Record<string, string>,
+  ): Promise<Answer<T>>;
+  /** As `call`, for requests that must succeed. */
+  must<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: object,
+  ): Promise<T>;
+  stop(): Promise<void>;
+}
+
+export interface WorldOptions {
+  sharing?: 'shared' | 'per-owner';
+  placement?: 'spread' | 'standby';
+  max_fabrics_per_public?: number;
+  /** Last address of the public pool 3.3.3.2 - ...; a /24. */
+  pool_end?: string;
+  probe_ms?: number;
+  heartbeat_ms?: number;
+}
+
+function configOf(directory: string, options: WorldOptions): NapiConfig {
+  const { sharing = 'per-owner', placement = 'spread' } = options;
+  const { max_fabrics_per_public: most } = options;
+  return {
+    listen: { host: '127.0.0.1', port: 0 },
+    svp: { host: '127.0.0.1', port: 0 },
+    store: { directory },
+    admin_uuid: ADMIN,
+    mac_oui: '90b8d0',
+    overlay: {
+      enabled: true,
+      default_overlay_mtu: 1400,
+      default_underlay_mtu: 1500,
+      overlay_nic_tag: 'sdc_overlay',
+      underlay_nic_tag: 'sdc_underlay',
+    },
+    initial_networks: {
+      external: {
+        uuid: PUBLIC_NETWORK,
+        vlan: 0,
+        network: '3.3.3.0',
+        netmask: '255.255.255.0',
+        startIP: '3.3.3.2',
+        endIP: options.pool_end ?? '3.3.3.250',
+        gateway: '3.3.3.1',
+      },
+    },
+    nat_reform: {
+      default: true,
+      policy: {
+        sharing,
+        placement,
+        ...(most === undefined ? {} : { max_fabrics_per_public: most }),
+      },
+      public_network: PUBLIC_NETWORK,
+      probe: {
+        vnet: 16777215,
+        interval_ms: options.probe_ms ?? 50,
+        misses: 3,
+        bind: '127.0.0.1',
+      },
+      heartbeat: { interval_ms: options.heartbeat_ms ?? 50, misses: 5 },
+    },
+    log_level: 'fatal',
+  } as NapiConfig;
+}
+
+/** Starts napi-nat on a store of its own; ends with the test. */
+export async function startWorld(
+  t: Test,
+  options: WorldOptions = {},
+): Promise<NatWorld> {
+  const directory = temporaryDirectory(t);
+  const app = createApp(configOf(directory, options), {
+    clock: systemClock(),
+    log: silentLogger(),
+  });
+  const { http } = await app.start();
+  const url = `http://127.0.0.1:${http.port}`;
+  const call: NatWorld['call'] = async (method, path, body, headers = {}) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      body: text === '' ? undefined : JSON.parse(text),
+      headers: response.headers,
+    };
+  };
+  const world: NatWorld = {
+    url,
+    call,
+    async must(method, path, body) {
+      const answer = await call(method, path, body);
+      if (answer.status < 300) return answer.body as never;
+      const said = JSON.stringify(answer.body);
+      throw new Error(`${method} ${path}: ${answer.status} ${said}`);
+    },
+    stop: () => app.stop(),
+  };
+  t.teardown(() => world.stop());
+  return world;
+}
+
+/** A fabric network of an owner; its gateway is .1. */
+export async function addFabric(
+  world: NatWorld,
+  owner: string,
+  vlan: number,
+  subnet: string,
+): Promise<Record<string, unknown> & { uuid: string; vnet_id: number }> {
+  const base = `/fabrics/${owner}/vlans`;
+  const known = await world.call('GET', `${base}/${vlan}`);
+  if (known.status === 404) {
+    await world.must('POST', base, { vlan_id: vlan, name: `v${vlan}` });
+  }
+  const prefix = (subnet.split('/')[0] as string).replace(/\.\d+$/, '');
+  return world.must('POST', `${base}/${vlan}/networks`, {
+    name: `net-${subnet}`,
+    subnet,
+    provision_start_ip: `${prefix}.2`,
+    provision_end_ip: `${prefix}.250`,
+    gateway: `${prefix}.1`,
+    internet_nat: true,
+  });
+}
+
+/** A NIC of an instance. */
+export async function addNic(
+  world: NatWorld,
+  nic: {
+    owner: string;
+    instance: string;
+    network: string;
+    ip?: string;
+    primary?: boolean;
+    cn?: string;
+  },
+): Promise<{ mac: string; ip: string }> {
+  return world.must('POST', '/nics', {
+    owner_uuid: nic.owner,
+    belongs_to_uuid: nic.instance,
+    belongs_to_type: 'zone',
+    network_uuid: nic.network,
+    cn_uuid: nic.cn ?? uuidOf(9, 1),
+    ...(nic.ip === undefined ? {} : { ip: nic.ip }),
+    ...(nic.primary === undefined ? {} : { primary: nic.primary }),
+  });
+}
+
+/** A zone's data path: answers probes until it is killed. */
+export interface FakeZone {
+  uuid: string;
+  ip: string;
+  port: number;
+  kill(): void;
+  revive(): Promise<void>;
+}
+
+function reflection(probe: Buffer): Buffer {
+  const reply = Buffer.from(probe);
+  for (const [a, b, length] of [
+    [8, 14, 6],
+    [34, 38, 4],
+    [42, 44, 2],
+    [54, 58, 4],
+  ] as const) {
+    probe.copy(reply, a, b, b + length);
+    probe.copy(reply, b, a, a + length);
+  }
+  reply.writeUInt8((3 << 6) | ((probe[51] as number) & 0x3f), 51);
+  return reply;
+}
+
+/**
+ * Registers a zone whose UL3 is on the loopback network. All zones of a test
+ * use one port, as VXLAN does.
+ * @param at its UL3, such as 127.0.0.11
+ */
+export async function addZone(
+  t: Test,
+  world: NatWorld,
+  n: number,
+  at: { ip: string; port: number; standby?: boolean },
+): Promise<FakeZone> {
+  let socket: Socket | null = null;
+  const open = async () => {
+    const opened = createSocket('udp4');
+    opened.on('message', (packet, from) => {
+      opened.send(reflection(packet), from.port, from.address);
+    });
+    await new Promise<void>((resolve, reject) => {
+      opened.once('error', reject);
+      opened.bind(at.port, at.ip, resolve);
+    });
+    at.port = opened.address().port;
+    socket = opened;
+  };
+  const kill = () => {
+    socket?.close();
+    socket = null;
+  };
+  await open();
+  t.teardown(kill);
+  const uuid = uuidOf(7, n);
+  await world.must('POST', '/nat_zones', {
+    uuid,
+    ul3_ip: at.ip,
+    ul3_port: at.port,
+    external_ip: `3.3.3.${250 + n}`,
+    standby: at.standby ?? false,
+  });
+  return { uuid, ip: at.ip, port: at.port, kill, revive: open };
+}
+
+/** Asks until the answer suits; bounded, so that a test ends. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T>,
+  suits: (value: T) => boolean,
+): Promise<T> {
+  for (let i = 0; i < 400; i++) {
+    const value = await ask();
+    if (suits(value)) return value;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`waited in vain for ${what}`);
+}
+
+/** Waits for a zone's state. */
+export async function zoneState(
+  world: NatWorld,
+  uuid: string,
+  state: string,
+): Promise<Record<string, unknown>> {
+  return until(
+    `zone ${uuid} to be ${state}`,
+    () => world.must('GET', `/nat_zones/${uuid}`),
+    (zone) => zone['state'] === state,
+  );
+}
