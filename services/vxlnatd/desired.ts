@@ -169,9 +169,14 @@ export function desiredOf(world: World, self: Self, announce = true): Desired {
     }
   }
   const rules = new Map<string, FabricRule>();
-  for (const rule of world.fabrics.values()) rules.set(ruleKey(rule), rule);
+  for (const rule of world.fabrics.values()) {
+    rules.set(ruleKey(rule), rule);
+    // Its own event may come after the rule's; replies must not wait for it.
+    routed.add(rule.nat_reform_public);
+  }
   const entries = new Map<string, OneToOne>();
   for (const entry of world.one_to_ones.values()) {
+    routed.add(entry.public_ip);
     entries.set(entryKey(entry.vnet_id, entry.private_ip), entry);
   }
   const remotes = new Map<string, Remote>();

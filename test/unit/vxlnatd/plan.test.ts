@@ -189,6 +189,8 @@ test('a resource that is not ours moves the position only', (t) => {
 test('what is not ours to announce yet is routed and not announced', (t) => {
   const world = worldOf({
     ...randomDataplane(generator(3)),
+    fabrics: [],
+    one_to_ones: [],
     publics: [
       {
         ip: '3.3.3.2',
