@@ -40,7 +40,7 @@
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],
       # node-addon-api is not ours to warn about.
       'cflags_cc': [
-        '-isystem <!(node -p "require(\'node-addon-api\').include")',
+        '-isystem<!(node -p "require(\'path\').dirname(require.resolve(\'node-addon-api\'))")',
         '-fexceptions',
       ],
       'cflags_cc!': ['-fno-exceptions'],

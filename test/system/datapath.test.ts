@@ -216,6 +216,26 @@ datapath('a flood through SNAT gets through', async (t) => {
   t.comment(`TCP out ${rate(out)} Gbit/s, in ${rate(back)} Gbit/s`);
 });
 
+datapath('an ARP announcement takes an address over', async (t) => {
+  const taken = '198.51.100.77';
+  const stale = '02:00:00:00:00:77';
+  lab.ip(
+    `-n ${lab.ns('inet')} neigh replace ${taken} lladdr ${stale} dev e0` +
+      ' nud stale',
+  );
+  await gateway.announce('e1', taken);
+  const neighbour = () => lab.run('inet', 'ip', 'neigh', 'show', taken).text;
+  const link = lab.run('gw', 'cat', '/sys/class/net/e1/address').text.trim();
+  for (let i = 0; i < 100 && !neighbour().includes(link); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  t.ok(neighbour().includes(link), 'the neighbour has the new MAC');
+  const refused = async (name: string) =>
+    gateway.announce(name, taken).then(String, String);
+  t.match(await refused('nosuch0'), /nosuch0 does not exist/);
+  t.match(await refused('vxn0'), /vxn0 is not an Ethernet interface/);
+});
+
 datapath('closing removes the TUN device', async (t) => {
   await gateway.close();
   const shown = lab.run('gw', 'ip', 'link', 'show', 'vxn0');

@@ -58,6 +58,10 @@ export class Gateway {
     return this.#call('flows') as Promise<FlowPageDto>;
   }
 
+  async announce(interfaceName: string, ip: string): Promise<void> {
+    await this.#call('announce', interfaceName, ip);
+  }
+
   async close(): Promise<void> {
     const closed = once(this.#child, 'close');
     this.#child.stdin?.end();

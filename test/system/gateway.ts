@@ -10,7 +10,12 @@
 
 import { createInterface } from 'node:readline';
 import type { Operation } from '#native/index.js';
-import { type EngineOptions, type IoOptions, VxlNat } from '#native/index.js';
+import {
+  announceArp,
+  type EngineOptions,
+  type IoOptions,
+  VxlNat,
+} from '#native/index.js';
 
 interface Call {
   id: number;
@@ -32,6 +37,9 @@ async function perform({ call, args }: Call): Promise<unknown> {
       (events) => print({ events }),
     );
     return null;
+  }
+  if (call === 'announce') {
+    return announceArp(args[0] as string, args[1] as string);
   }
   if (engine === null) throw new Error('open comes first');
   if (call === 'apply') return engine.apply(args[0] as Operation[]);

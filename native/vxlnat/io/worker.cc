@@ -42,6 +42,11 @@ std::uint64_t lost_at(const Port& port) {
          port.counters().rx_oversize.load(std::memory_order_relaxed);
 }
 
+bool broken(const pollfd& wait) {
+  return (wait.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0 &&
+         (wait.revents & POLLIN) == 0;
+}
+
 }  // namespace
 
 Worker::Worker(std::unique_ptr<Engine> engine, std::unique_ptr<Port> underlay,
@@ -143,6 +148,18 @@ void Worker::sleep() {
   // poll() passes over negative descriptors.
   const bool polling = underlay_->fd() < 0 || external_->fd() < 0;
   poll(waits, std::size(waits), polling ? kPollingMs : kIdleMs);
+  if (broken(waits[1]) || broken(waits[2])) {
+    // A device that was taken away is always "ready": do not spin on it.
+    poll(waits, 1, kIdleMs);
+    tell_broken(broken(waits[1]) ? "the VXLAN socket" : "the TUN device");
+  }
+}
+
+void Worker::tell_broken(const char* what) {
+  if (broken_) return;
+  broken_ = true;
+  sink_->post(Event::log(LogLevel::kError,
+                         std::string(what) + " has failed or was removed"));
 }
 
 }  // namespace vxlnat::io

@@ -96,20 +96,22 @@ class Worker final : private Outbox {
   bool run_tasks();
   void report();
   void sleep();
+  void tell_broken(const char* what);
 
   // Outbox: what the engine sends.
   void underlay(std::span<const std::uint8_t> bytes,
                 const Underlay& to) override;
   void external(std::span<const std::uint8_t> bytes) override;
 
-  const std::unique_ptr<Engine> engine_;         // worker thread
-  const std::unique_ptr<Port> underlay_;         // worker thread
-  const std::unique_ptr<Port> external_;         // worker thread
-  std::vector<Packet> burst_;                    // worker thread
-  EventSink* const sink_;                        // safe from any thread
-  std::uint64_t now_ = 0;                        // worker thread
-  std::uint64_t told_at_ = 0;                    // worker thread
-  std::uint64_t told_ = 0;                       // worker thread
+  const std::unique_ptr<Engine> engine_;  // worker thread
+  const std::unique_ptr<Port> underlay_;  // worker thread
+  const std::unique_ptr<Port> external_;  // worker thread
+  std::vector<Packet> burst_;             // worker thread
+  EventSink* const sink_;                 // safe from any thread
+  std::uint64_t now_ = 0;                 // worker thread
+  std::uint64_t told_at_ = 0;             // worker thread
+  std::uint64_t told_ = 0;                // worker thread
+  bool broken_ = false;  // worker thread: told that a port failed
   std::vector<std::function<void()>> finished_;  // worker thread
   Mailbox mailbox_;
   std::atomic<bool> stopping_{false};
