@@ -19,7 +19,7 @@ import { type World, worldOf } from './desired.js';
 
 /** The file's format; another version is not read. */
 const VERSION = 1;
-/** Milliseconds between a change and its place on disk. */
+/** Least milliseconds between a change and its place on disk. */
 const SAVE_MS = 1000;
 
 interface SnapshotFile {
@@ -124,13 +124,17 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
   };
 }
 
-/** Saves at most once a second, and what is newest when it does. */
+/**
+ * Saves at most once a second, and what is newest when it does; less often
+ * when a save takes long, so that it never costs more than a twentieth.
+ */
 export class SnapshotSaver {
   readonly #snapshots: Snapshots;
   readonly #world: () => World;
   readonly #clock: Clock;
   readonly #log: Logger;
   #timer: Timer | null = null;
+  #delay = SAVE_MS;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(
@@ -147,7 +151,7 @@ export class SnapshotSaver {
 
   /** There is something new to save. */
   due(): void {
-    this.#timer ??= this.#clock.after(SAVE_MS, () => void this.flush());
+    this.#timer ??= this.#clock.after(this.#delay, () => void this.flush());
   }
 
   /** Saves now; resolves when it is on disk. A failure is logged. */
@@ -155,9 +159,16 @@ export class SnapshotSaver {
     this.#timer?.cancel();
     this.#timer = null;
     this.#writing = this.#writing
-      .then(() => this.#snapshots.save(this.#world()))
+      .then(() => this.#save())
       .catch((err) => this.#log.error({ err }, 'cannot save the snapshot'));
     return this.#writing;
+  }
+
+  async #save(): Promise<void> {
+    const began = this.#clock.monotonic();
+    await this.#snapshots.save(this.#world());
+    const took = this.#clock.monotonic() - began;
+    this.#delay = Math.max(SAVE_MS, took * 20);
   }
 
   /** Whether something waits to be saved. */
