@@ -1,0 +1,267 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Look-up, life and death of flows; see flow_table.h for the idea.
+
+#include "engine/flow_table.h"
+
+#include "engine/rule_table.h"
+
+namespace vxlnat {
+
+namespace {
+
+// A flow moves to the end of its list at most this often.
+constexpr std::uint32_t kTouchGrain = 500;
+
+std::uint32_t since(Tick now, std::uint32_t then) {
+  return static_cast<std::uint32_t>(now) - then;
+}
+
+std::size_t number(FlowList list) { return static_cast<std::size_t>(list); }
+
+FlowState state_of(const vxlnat_flow& flow) {
+  return static_cast<FlowState>(flow.state);
+}
+
+}  // namespace
+
+FlowTable::FlowTable(const Memory& memory, const EngineConfig& config,
+                     const HashKey& key, Stats& stats)
+    : index_(memory.buckets, memory.bucket_count),
+      flows_(memory.flows),
+      rules_(memory.rules),
+      size_(config.max_flows),
+      timers_(config.timers),
+      port_low_(config.port_low),
+      port_high_(config.port_high),
+      key_(key),
+      stats_(stats),
+      reap_at_(config.max_flows),
+      loads_(config.max_vnets) {
+  for (std::uint32_t i = size_; i-- > 0;) {
+    flows_[i].next = free_;
+    free_ = i;
+  }
+}
+
+bool FlowTable::is_dead(const vxlnat_flow& flow) const {
+  return rules_[flow.rule].state !=
+         static_cast<std::uint32_t>(RuleState::kLive);
+}
+
+std::uint32_t FlowTable::timeout(const vxlnat_flow& flow) const {
+  return timeout_of(timers_, list_of(state_of(flow)));
+}
+
+bool FlowTable::is_expired(const vxlnat_flow& flow, Tick now) const {
+  return since(now, flow.last_seen) >= timeout(flow);
+}
+
+vxlnat_flow* FlowTable::checked(std::uint32_t ref, Tick now) {
+  if (ref == 0) return nullptr;
+  vxlnat_flow& flow = flows_[ref / 2 - 1];
+  if (is_dead(flow)) {
+    release(index_of(flow));
+    return nullptr;
+  }
+  if (!is_expired(flow, now)) return &flow;
+  if (state_of(flow) == FlowState::kQuarantine) {
+    release(index_of(flow));
+    return nullptr;
+  }
+  end(flow, now);
+  return state_of(flow) == FlowState::kQuarantine ? &flow : nullptr;
+}
+
+vxlnat_flow* FlowTable::find_inside(const FlowKey& key, Tick now) {
+  return checked(index_.find(hash(key),
+                             [&](std::uint32_t ref) {
+                               return (ref & 1) == 1 &&
+                                      inside_key(flows_[ref / 2 - 1]) == key;
+                             }),
+                 now);
+}
+
+vxlnat_flow* FlowTable::find_outside(const FlowKey& key, Tick now) {
+  return checked(index_.find(hash(key),
+                             [&](std::uint32_t ref) {
+                               return (ref & 1) == 0 &&
+                                      outside_key(flows_[ref / 2 - 1]) == key;
+                             }),
+                 now);
+}
+
+vxlnat_flow* FlowTable::live_inside(const FlowKey& key, Tick now) {
+  vxlnat_flow* flow = find_inside(key, now);
+  return flow != nullptr && is_live(state_of(*flow)) ? flow : nullptr;
+}
+
+vxlnat_flow* FlowTable::live_outside(const FlowKey& key, Tick now) {
+  vxlnat_flow* flow = find_outside(key, now);
+  return flow != nullptr && is_live(state_of(*flow)) ? flow : nullptr;
+}
+
+std::uint32_t FlowTable::take_free(Tick now) {
+  // Each list's head is its oldest: one look at each finds what is expired.
+  for (std::size_t i = 0; free_ == kNone && i < kFlowLists; i++) {
+    const std::uint32_t head = lists_[i].first;
+    if (head != kNone && (is_expired(flows_[head], now))) release(head);
+  }
+  if (free_ == kNone) {
+    const std::uint32_t old = lists_[number(FlowList::kQuarantine)].first;
+    if (old != kNone) release(old);
+  }
+  const std::uint32_t index = free_;
+  if (index != kNone) free_ = flows_[index].next;
+  return index;
+}
+
+vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
+  const std::uint32_t index = take_free(now);
+  if (index == kNone) return nullptr;
+  vxlnat_flow& flow = flows_[index];
+  flow = like;
+  flow.last_seen = static_cast<std::uint32_t>(now);
+  flow.packets_out = 0;
+  flow.packets_in = 0;
+  append(index, list_of(state_of(flow)), now);
+  FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
+  load.flows++;
+  if (state_of(flow) == FlowState::kTcpOpening) load.opening++;
+  index_.insert(hash(inside_key(flow)), (index + 1) * 2 + 1);
+  index_.insert(hash(outside_key(flow)), (index + 1) * 2);
+  PortMap* map = maps_.find({flow.public_ip, flow.remote_ip, flow.remote_port,
+                             static_cast<std::uint8_t>(flow.vni_proto)});
+  if (map != nullptr) map->take(flow.public_port);
+  stats_.flows.set(stats_.flows.read() + 1);
+  stats_.flows_created.add();
+  return &flow;
+}
+
+void FlowTable::seen(vxlnat_flow& flow, Tick now) {
+  flow.last_seen = static_cast<std::uint32_t>(now);
+  if (since(now, flow.queued) < kTouchGrain) return;
+  const FlowList list = list_of(state_of(flow));
+  unlink(index_of(flow), list);
+  append(index_of(flow), list, now);
+}
+
+void FlowTable::set_state(vxlnat_flow& flow, FlowState state, Tick now) {
+  const FlowState before = state_of(flow);
+  if (before == state) return;
+  FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
+  if (is_live(before) != is_live(state)) {
+    const std::uint32_t step = is_live(state) ? 1u : ~0u;
+    load.flows += step;
+    stats_.flows.set(stats_.flows.read() + (is_live(state) ? 1 : ~0ull));
+  }
+  if (before == FlowState::kTcpOpening) load.opening--;
+  if (state == FlowState::kTcpOpening) load.opening++;
+  flow.state = static_cast<std::uint8_t>(state);
+  unlink(index_of(flow), list_of(before));
+  append(index_of(flow), list_of(state), now);
+}
+
+void FlowTable::end(vxlnat_flow& flow, Tick now) {
+  const FlowState state = state_of(flow);
+  const bool tcp = static_cast<std::uint8_t>(flow.vni_proto) == kTcp;
+  std::uint32_t hold = tcp ? timers_.quarantine : 0;
+  // Time spent closing without a packet counts.
+  if (list_of(state) == FlowList::kClosing &&
+      since(now, flow.last_seen) >= hold) {
+    hold = 0;
+  }
+  if (hold == 0) {
+    release(index_of(flow));
+    return;
+  }
+  set_state(flow, FlowState::kQuarantine, now);
+  flow.last_seen = static_cast<std::uint32_t>(now);
+  stats_.flows_expired.add();
+}
+
+void FlowTable::count_out(const vxlnat_flow& flow) {
+  FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
+  if (state_of(flow) == FlowState::kTcpOpening) load.opening--;
+  if (!is_live(state_of(flow))) return;
+  load.flows--;
+  stats_.flows.set(stats_.flows.read() - 1);
+  stats_.flows_expired.add();
+}
+
+void FlowTable::release(std::uint32_t index) {
+  vxlnat_flow& flow = flows_[index];
+  count_out(flow);
+  unlink(index, list_of(state_of(flow)));
+  index_.remove(hash(inside_key(flow)), (index + 1) * 2 + 1);
+  index_.remove(hash(outside_key(flow)), (index + 1) * 2);
+  PortMap* map = maps_.find({flow.public_ip, flow.remote_ip, flow.remote_port,
+                             static_cast<std::uint8_t>(flow.vni_proto)});
+  if (map != nullptr) map->free(flow.public_port);
+  flow.state = static_cast<std::uint8_t>(FlowState::kFree);
+  flow.next = free_;
+  free_ = index;
+}
+
+void FlowTable::append(std::uint32_t index, FlowList which, Tick now) {
+  List& list = lists_[number(which)];
+  vxlnat_flow& flow = flows_[index];
+  flow.queued = static_cast<std::uint32_t>(now);
+  flow.prev = list.last;
+  flow.next = kNone;
+  if (list.last == kNone) {
+    list.first = index;
+  } else {
+    flows_[list.last].next = index;
+  }
+  list.last = index;
+}
+
+void FlowTable::unlink(std::uint32_t index, FlowList which) {
+  List& list = lists_[number(which)];
+  const vxlnat_flow& flow = flows_[index];
+  if (flow.prev == kNone) {
+    list.first = flow.next;
+  } else {
+    flows_[flow.prev].next = flow.next;
+  }
+  if (flow.next == kNone) {
+    list.last = flow.prev;
+  } else {
+    flows_[flow.next].prev = flow.prev;
+  }
+}
+
+bool FlowTable::sweep(Tick now, std::size_t budget) {
+  for (std::size_t i = 0; i < kFlowLists; i++) {
+    while (lists_[i].first != kNone) {
+      const std::uint32_t head = lists_[i].first;
+      vxlnat_flow& flow = flows_[head];
+      if (budget == 0) return true;
+      budget--;
+      if (!is_expired(flow, now)) {
+        // Seen by a reader that cannot move it: take its place again.
+        if (flow.last_seen - flow.queued <= kTouchGrain) break;
+        unlink(head, static_cast<FlowList>(i));
+        append(head, static_cast<FlowList>(i), now);
+      } else if (state_of(flow) == FlowState::kQuarantine || is_dead(flow)) {
+        release(head);
+      } else {
+        end(flow, now);
+      }
+    }
+  }
+  return false;
+}
+
+bool FlowTable::reap(std::size_t budget) {
+  for (; budget > 0 && reap_at_ < size_; budget--, reap_at_++) {
+    const vxlnat_flow& flow = flows_[reap_at_];
+    if (state_of(flow) != FlowState::kFree && is_dead(flow)) release(reap_at_);
+  }
+  return reap_at_ < size_;
+}
+
+}  // namespace vxlnat

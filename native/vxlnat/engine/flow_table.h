@@ -1,0 +1,174 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The flows: each a record found by its inside key and by its outside key.
+//
+// A flow has one idle time at any moment and is in that time's list, oldest
+// first, so expiry looks at heads only. A busy flow moves to the end of its
+// list at most twice a second; `last_seen` is exact. A look-up never gives an
+// expired flow: it ends it first (B11). A flow whose rule is no longer live is
+// dead: look-ups end it, and `sweep` walks the table once to find the rest.
+//
+// An ended TCP flow keeps its outside tuple for the quarantine time (T13)
+// unless closing took at least that long. Quarantined records are room that
+// may be taken when the table is full; live ones are never evicted (D7).
+
+#ifndef VXLNAT_ENGINE_FLOW_TABLE_H_
+#define VXLNAT_ENGINE_FLOW_TABLE_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "engine/bucket_index.h"
+#include "engine/config.h"
+#include "engine/flow_state.h"
+#include "engine/hash.h"
+#include "engine/layout.h"
+#include "engine/port_maps.h"
+#include "engine/stats.h"
+
+namespace vxlnat {
+
+struct FlowKey {
+  std::uint64_t a = 0;
+  std::uint64_t b = 0;
+  bool operator==(const FlowKey&) const = default;
+};
+
+inline FlowKey inside_key(Vni vni, std::uint8_t proto, Ip4 private_ip,
+                          std::uint16_t private_port, Ip4 remote_ip,
+                          std::uint16_t remote_port) {
+  return {std::uint64_t{vni << 8 | proto} << 32 | private_ip,
+          std::uint64_t{remote_ip} << 32 |
+              static_cast<std::uint32_t>(private_port << 16) | remote_port};
+}
+
+inline FlowKey outside_key(std::uint8_t proto, Ip4 public_ip,
+                           std::uint16_t public_port, Ip4 remote_ip,
+                           std::uint16_t remote_port) {
+  return {std::uint64_t{proto} << 32 | public_ip,
+          std::uint64_t{remote_ip} << 32 |
+              static_cast<std::uint32_t>(public_port << 16) | remote_port};
+}
+
+inline FlowKey inside_key(const vxlnat_flow& f) {
+  return {std::uint64_t{f.vni_proto} << 32 | f.private_ip,
+          std::uint64_t{f.remote_ip} << 32 |
+              static_cast<std::uint32_t>(f.private_port << 16) | f.remote_port};
+}
+
+inline FlowKey outside_key(const vxlnat_flow& f) {
+  return {std::uint64_t{f.vni_proto & 0xff} << 32 | f.public_ip,
+          std::uint64_t{f.remote_ip} << 32 |
+              static_cast<std::uint32_t>(f.public_port << 16) | f.remote_port};
+}
+
+// What a vnet uses of the table, by vnet slot.
+struct FlowLoad {
+  std::uint32_t flows = 0;
+  std::uint32_t opening = 0;
+};
+
+class FlowTable {
+ public:
+  struct Memory {
+    vxlnat_bucket* buckets;
+    std::uint64_t bucket_count;
+    vxlnat_flow* flows;
+    const vxlnat_rule* rules;
+  };
+
+  FlowTable(const Memory& memory, const EngineConfig& config,
+            const HashKey& key, Stats& stats);
+
+  // The flow, live or in quarantine, or null. Ends what is expired or dead.
+  vxlnat_flow* find_inside(const FlowKey& key, Tick now);
+  vxlnat_flow* find_outside(const FlowKey& key, Tick now);
+  // The same, but live only.
+  vxlnat_flow* live_inside(const FlowKey& key, Tick now);
+  vxlnat_flow* live_outside(const FlowKey& key, Tick now);
+
+  // Makes a flow from the key fields, rule and state of `like`; its outside
+  // key is not in use. Null when the table is full of live flows.
+  vxlnat_flow* add(const vxlnat_flow& like, Tick now);
+  // A packet of the flow went by.
+  void seen(vxlnat_flow& flow, Tick now);
+  void set_state(vxlnat_flow& flow, FlowState state, Tick now);
+  // Ends a live flow: into quarantine, or out of the table.
+  void end(vxlnat_flow& flow, Tick now);
+
+  // Ends expired flows; looks at no more than about `budget` records.
+  // Returns true when it stopped for that.
+  bool sweep(Tick now, std::size_t budget);
+  // Begins a walk that ends every flow of a rule that is not live.
+  void begin_reap() { reap_at_ = 0; }
+  bool reaping() const { return reap_at_ < size_; }
+  // Walks on; false when the walk has ended.
+  bool reap(std::size_t budget);
+
+  // A public port that no flow uses towards the remote, `preferred` when it
+  // is free; or none when all are taken.
+  std::optional<std::uint16_t> choose_port(const PortMapKey& key,
+                                           std::uint16_t preferred,
+                                           Random& random, Tick now);
+
+  const FlowLoad& load(std::uint32_t vnet_slot) const {
+    return loads_[vnet_slot];
+  }
+  std::uint32_t size() const { return size_; }
+  const vxlnat_flow& at(std::uint32_t index) const { return flows_[index]; }
+  bool is_dead(const vxlnat_flow& flow) const;
+  Tick idle(const vxlnat_flow& flow, Tick now) const {
+    return static_cast<std::uint32_t>(now) - flow.last_seen;
+  }
+  std::uint32_t timeout(const vxlnat_flow& flow) const;
+
+  std::uint64_t hash(const FlowKey& key) const {
+    return hash16(key_, key.a, key.b);
+  }
+  void prefetch(std::uint64_t key_hash) const { index_.prefetch(key_hash); }
+  void prefetch_record(std::uint64_t key_hash) const {
+    const std::uint32_t ref = index_.candidate(key_hash);
+    if (ref != 0) __builtin_prefetch(&flows_[ref / 2 - 1]);
+  }
+
+ private:
+  struct List {
+    std::uint32_t first = kNone;
+    std::uint32_t last = kNone;
+  };
+  static constexpr std::uint32_t kNone = 0xffffffff;
+
+  vxlnat_flow* checked(std::uint32_t ref, Tick now);
+  bool is_expired(const vxlnat_flow& flow, Tick now) const;
+  bool port_in_use(const PortMapKey& key, std::uint16_t port, Tick now);
+  std::uint32_t take_free(Tick now);
+  void append(std::uint32_t index, FlowList list, Tick now);
+  void unlink(std::uint32_t index, FlowList list);
+  void count_out(const vxlnat_flow& flow);
+  void release(std::uint32_t index);
+  std::uint32_t index_of(const vxlnat_flow& flow) const {
+    return static_cast<std::uint32_t>(&flow - flows_);
+  }
+
+  BucketIndex index_;
+  vxlnat_flow* flows_;
+  const vxlnat_rule* rules_;
+  std::uint32_t size_;
+  Timers timers_;
+  std::uint16_t port_low_;
+  std::uint16_t port_high_;
+  HashKey key_;
+  Stats& stats_;
+  std::array<List, kFlowLists> lists_;
+  std::uint32_t free_ = kNone;
+  std::uint32_t reap_at_;
+  std::vector<FlowLoad> loads_;
+  PortMaps maps_;
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_FLOW_TABLE_H_

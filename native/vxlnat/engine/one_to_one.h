@@ -1,0 +1,110 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The 1:1 entries: {vnet, private IP} <-> public IP, found from both sides.
+// Stateless: an entry is all there is to know (facts: nat-behaviour A2).
+
+#ifndef VXLNAT_ENGINE_ONE_TO_ONE_H_
+#define VXLNAT_ENGINE_ONE_TO_ONE_H_
+
+#include <cstdint>
+
+#include "engine/bucket_index.h"
+#include "engine/config.h"
+#include "engine/hash.h"
+#include "engine/layout.h"
+#include "engine/stats.h"
+
+namespace vxlnat {
+
+class OneToOneTable {
+ public:
+  struct Memory {
+    vxlnat_bucket* buckets;
+    std::uint64_t bucket_count;
+    vxlnat_one_to_one* entries;
+  };
+
+  OneToOneTable(const Memory& memory, const EngineConfig& config,
+                const HashKey& key, Stats& stats)
+      : index_(memory.buckets, memory.bucket_count),
+        entries_(memory.entries),
+        size_(config.max_one_to_ones),
+        key_(key),
+        stats_(stats) {
+    for (std::uint32_t i = size_; i-- > 0;) {
+      entries_[i].next = free_;
+      free_ = i;
+    }
+  }
+
+  vxlnat_one_to_one* find_private(Vni vni, Ip4 ip) const {
+    return at(index_.find(hash(vni, ip), [&](std::uint32_t ref) {
+      const vxlnat_one_to_one& entry = entries_[ref / 2 - 1];
+      return (ref & 1) == 1 && entry.private_ip == ip && entry.vni == vni;
+    }));
+  }
+
+  vxlnat_one_to_one* find_public(Ip4 ip) const {
+    return at(index_.find(hash(kOutside, ip), [&](std::uint32_t ref) {
+      return (ref & 1) == 0 && entries_[ref / 2 - 1].public_ip == ip;
+    }));
+  }
+
+  // Adds an entry of which neither side is there; null when full.
+  vxlnat_one_to_one* add(const SetOneToOne& from) {
+    if (free_ == kNone) return nullptr;
+    const std::uint32_t index = free_;
+    vxlnat_one_to_one& entry = entries_[index];
+    free_ = entry.next;
+    entry = vxlnat_one_to_one{};
+    entry.vni = from.vnet;
+    entry.private_ip = from.private_ip;
+    entry.public_ip = from.public_ip;
+    entry.vlan = from.vlan;
+    entry.used = 1;
+    index_.insert(hash(entry.vni, entry.private_ip), (index + 1) * 2 + 1);
+    index_.insert(hash(kOutside, entry.public_ip), (index + 1) * 2);
+    stats_.one_to_ones.set(stats_.one_to_ones.read() + 1);
+    return &entry;
+  }
+
+  void remove(vxlnat_one_to_one& entry) {
+    const auto index = static_cast<std::uint32_t>(&entry - entries_);
+    index_.remove(hash(entry.vni, entry.private_ip), (index + 1) * 2 + 1);
+    index_.remove(hash(kOutside, entry.public_ip), (index + 1) * 2);
+    entry.used = 0;
+    entry.next = free_;
+    free_ = index;
+    stats_.one_to_ones.set(stats_.one_to_ones.read() - 1);
+  }
+
+  // Calls `visit` with each entry; for changes of configuration only.
+  template <typename Visit>
+  void each(Visit&& visit) {
+    for (std::uint32_t i = 0; i < size_; i++) {
+      if (entries_[i].used != 0) visit(entries_[i]);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr Vni kOutside = 0xffffffff;  // no vnet has this number
+
+  std::uint64_t hash(Vni vni, Ip4 ip) const { return hash16(key_, vni, ip); }
+  vxlnat_one_to_one* at(std::uint32_t ref) const {
+    return ref == 0 ? nullptr : &entries_[ref / 2 - 1];
+  }
+
+  BucketIndex index_;
+  vxlnat_one_to_one* entries_;
+  std::uint32_t size_;
+  HashKey key_;
+  Stats& stats_;
+  std::uint32_t free_ = kNone;
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_ONE_TO_ONE_H_

@@ -1,0 +1,197 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Remotes, and the packets that wait for them; see remote_table.h.
+
+#include "engine/remote_table.h"
+
+#include <algorithm>
+
+namespace vxlnat {
+
+namespace {
+RemoteState state_of(const vxlnat_remote& remote) {
+  return static_cast<RemoteState>(remote.state);
+}
+}  // namespace
+
+RemoteTable::RemoteTable(const Memory& memory, const EngineConfig& config,
+                         const HashKey& key, Stats& stats)
+    : index_(memory.buckets, memory.bucket_count),
+      remotes_(memory.remotes),
+      size_(config.max_remotes),
+      key_(key),
+      stats_(stats),
+      pool_(config.max_waiting, std::max<std::size_t>(config.inner_mtu, 1500)) {
+  for (std::uint32_t i = size_; i-- > 0;) {
+    remotes_[i].next = free_;
+    free_ = i;
+  }
+}
+
+vxlnat_remote* RemoteTable::find(Vni vni, Ip4 ip) const {
+  const std::uint32_t ref = index_.find(hash(vni, ip), [&](std::uint32_t r) {
+    return remotes_[r - 1].ip == ip && remotes_[r - 1].vni == vni;
+  });
+  return ref == 0 ? nullptr : &remotes_[ref - 1];
+}
+
+vxlnat_remote* RemoteTable::add(Vni vni, Ip4 ip) {
+  if (free_ == kNone) return nullptr;
+  const std::uint32_t index = free_;
+  vxlnat_remote& remote = remotes_[index];
+  free_ = remote.next;
+  remote = vxlnat_remote{};
+  remote.vni = vni;
+  remote.ip = ip;
+  remote.first = remote.last = kNone;
+  index_.insert(hash(vni, ip), index + 1);
+  return &remote;
+}
+
+void RemoteTable::ask(vxlnat_remote& remote, Tick now) {
+  if (miss_count_ == kMisses) return;
+  misses_[(miss_at_ + miss_count_) % kMisses] = {remote.vni, remote.ip};
+  miss_count_++;
+  remote.asked = static_cast<std::uint32_t>(now);
+  stats_.remote_misses.add();
+}
+
+void RemoteTable::begin_asking(vxlnat_remote& remote, Tick now) {
+  set_state(remote, RemoteState::kAsked);
+  remote.since = now;
+  remote.asked = static_cast<std::uint32_t>(now - kAskAgain);
+  remote.prev = asked_last_;
+  remote.next = kNone;
+  (asked_last_ == kNone ? asked_first_ : remotes_[asked_last_].next) =
+      index_of(remote);
+  asked_last_ = index_of(remote);
+}
+
+// Leaves the list of asked ones, and keeps the gauge of known ones.
+void RemoteTable::set_state(vxlnat_remote& remote, RemoteState state) {
+  const RemoteState before = state_of(remote);
+  if (before == RemoteState::kAsked) {
+    (remote.prev == kNone ? asked_first_ : remotes_[remote.prev].next) =
+        remote.next;
+    (remote.next == kNone ? asked_last_ : remotes_[remote.next].prev) =
+        remote.prev;
+  }
+  if (before == RemoteState::kKnown) {
+    stats_.remotes.set(stats_.remotes.read() - 1);
+  }
+  if (state == RemoteState::kKnown) {
+    stats_.remotes.set(stats_.remotes.read() + 1);
+  }
+  remote.state = static_cast<std::uint8_t>(state);
+}
+
+Verdict RemoteTable::wait(Packet& packet, Ip4 ip, Tick now) {
+  vxlnat_remote* remote = find(packet.vnet, ip);
+  if (remote == nullptr) remote = add(packet.vnet, ip);
+  if (remote == nullptr) return drop(stats_, packet, Drop::kRemoteTableFull);
+  if (state_of(*remote) == RemoteState::kNotFound && now < remote->since) {
+    return drop(stats_, packet, Drop::kRemoteNotFound);
+  }
+  if (state_of(*remote) != RemoteState::kAsked) begin_asking(*remote, now);
+  if (static_cast<std::uint32_t>(now) - remote->asked >= kAskAgain) {
+    ask(*remote, now);
+  }
+  const std::uint32_t slot =
+      remote->waiting < kWaitEach ? pool_.keep(packet) : PacketPool::kNone;
+  if (slot == PacketPool::kNone) {
+    return drop(stats_, packet, Drop::kRemoteQueueFull);
+  }
+  (remote->first == kNone ? remote->first : pool_.next(remote->last)) = slot;
+  remote->last = slot;
+  remote->waiting++;
+  stats_.kept.add();
+  return Verdict::done();
+}
+
+std::uint32_t RemoteTable::take(vxlnat_remote& remote) {
+  const std::uint32_t slot = remote.first;
+  if (slot == kNone) return kNone;
+  remote.first = pool_.next(slot);
+  remote.waiting--;
+  return slot;
+}
+
+void RemoteTable::drop_waiting(vxlnat_remote& remote, Drop reason) {
+  for (std::uint32_t slot; (slot = take(remote)) != kNone;) {
+    (void)drop(stats_, pool_.at(slot), reason);
+    pool_.release(slot);
+  }
+}
+
+void RemoteTable::erase(vxlnat_remote& remote, Drop reason) {
+  drop_waiting(remote, reason);
+  set_state(remote, RemoteState::kFree);
+  index_.remove(hash(remote.vni, remote.ip), index_of(remote) + 1);
+  remote.next = free_;
+  free_ = index_of(remote);
+}
+
+vxlnat_remote* RemoteTable::set(const SetRemote& answer) {
+  vxlnat_remote* remote = find(answer.vnet, answer.ip);
+  if (remote == nullptr) remote = add(answer.vnet, answer.ip);
+  if (remote == nullptr) return nullptr;
+  remote->mac = answer.mac;
+  remote->ul3_ip = answer.ul3_ip;
+  remote->ul3_port = answer.ul3_port;
+  set_state(*remote, RemoteState::kKnown);
+  return remote;
+}
+
+void RemoteTable::not_found(Vni vni, Ip4 ip, Tick retry_at) {
+  vxlnat_remote* remote = find(vni, ip);
+  if (remote == nullptr) return;
+  drop_waiting(*remote, Drop::kRemoteNotFound);
+  set_state(*remote, RemoteState::kNotFound);
+  remote->since = retry_at;
+}
+
+void RemoteTable::remove(Vni vni, Ip4 ip) {
+  vxlnat_remote* remote = find(vni, ip);
+  if (remote != nullptr) erase(*remote, Drop::kRemoteNotFound);
+}
+
+void RemoteTable::remove_mac(Vni vni, Mac mac) {
+  for (std::uint32_t i = 0; i < size_; i++) {
+    vxlnat_remote& remote = remotes_[i];
+    if (state_of(remote) == RemoteState::kKnown && remote.vni == vni &&
+        remote.mac == mac) {
+      erase(remote, Drop::kRemoteNotFound);
+    }
+  }
+}
+
+void RemoteTable::remove_vnet(Vni vni) {
+  for (std::uint32_t i = 0; i < size_; i++) {
+    vxlnat_remote& remote = remotes_[i];
+    if (state_of(remote) != RemoteState::kFree && remote.vni == vni) {
+      erase(remote, Drop::kRemoteNotFound);
+    }
+  }
+}
+
+bool RemoteTable::sweep(Tick now, std::size_t budget) {
+  while (asked_first_ != kNone &&
+         now - remotes_[asked_first_].since >= kGiveUp) {
+    if (budget-- == 0) return true;
+    erase(remotes_[asked_first_], Drop::kRemoteTimeout);
+  }
+  return false;
+}
+
+std::size_t RemoteTable::take_misses(std::span<Miss> out) {
+  std::size_t n = 0;
+  for (; n < out.size() && miss_count_ > 0; n++, miss_count_--) {
+    out[n] = misses_[miss_at_];
+    miss_at_ = (miss_at_ + 1) % kMisses;
+  }
+  return n;
+}
+
+}  // namespace vxlnat

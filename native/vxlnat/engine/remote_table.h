@@ -1,0 +1,106 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Where inner addresses live: {vnet, IP} -> {MAC, UL3}, told by the control
+// side alone; data packets teach nothing (facts: nat-behaviour X5). A packet
+// for an address nobody has told yet waits here, and the address is put on a
+// list of misses for the control side to take. An address is asked for again
+// at most once a second, and given up after three.
+//
+// Bounds: kWaitEach packets wait for one address and max_waiting in all; the
+// list of misses holds kMisses.
+
+#ifndef VXLNAT_ENGINE_REMOTE_TABLE_H_
+#define VXLNAT_ENGINE_REMOTE_TABLE_H_
+
+#include <array>
+#include <span>
+
+#include "engine/bucket_index.h"
+#include "engine/config.h"
+#include "engine/engine.h"
+#include "engine/hash.h"
+#include "engine/layout.h"
+#include "engine/packet_pool.h"
+#include "engine/verdict.h"
+
+namespace vxlnat {
+
+enum class RemoteState : std::uint8_t { kFree, kAsked, kKnown, kNotFound };
+
+class RemoteTable {
+ public:
+  struct Memory {
+    vxlnat_bucket* buckets;
+    std::uint64_t bucket_count;
+    vxlnat_remote* remotes;
+  };
+
+  RemoteTable(const Memory& memory, const EngineConfig& config,
+              const HashKey& key, Stats& stats);
+
+  // The place of an address, or null when it is not known.
+  const vxlnat_remote* known(Vni vni, Ip4 ip) const {
+    const vxlnat_remote* remote = find(vni, ip);
+    return remote != nullptr && remote->state == static_cast<std::uint8_t>(
+                                                     RemoteState::kKnown)
+               ? remote
+               : nullptr;
+  }
+  // Keeps a translated packet for an unknown address and asks for it.
+  Verdict wait(Packet& packet, Ip4 ip, Tick now);
+
+  // Records an answer; null when the table is full. `take` then gives what
+  // waited, one slot at a time; `at` its packet; `release` ends it.
+  vxlnat_remote* set(const SetRemote& answer);
+  std::uint32_t take(vxlnat_remote& remote);
+  Packet& at(std::uint32_t slot) { return pool_.at(slot); }
+  void release(std::uint32_t slot) { pool_.release(slot); }
+
+  void not_found(Vni vni, Ip4 ip, Tick retry_at);
+  void remove(Vni vni, Ip4 ip);
+  // Looks at every record; rare.
+  void remove_mac(Vni vni, Mac mac);
+  void remove_vnet(Vni vni);
+
+  // Gives up what was asked for too long ago; true when it hit the budget.
+  bool sweep(Tick now, std::size_t budget);
+  std::size_t take_misses(std::span<Miss> out);
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr std::uint8_t kWaitEach = 4;
+  static constexpr std::size_t kMisses = 1024;
+  static constexpr Tick kAskAgain = 1000;
+  static constexpr Tick kGiveUp = 3000;
+
+  std::uint64_t hash(Vni vni, Ip4 ip) const { return hash16(key_, vni, ip); }
+  vxlnat_remote* find(Vni vni, Ip4 ip) const;
+  vxlnat_remote* add(Vni vni, Ip4 ip);
+  void ask(vxlnat_remote& remote, Tick now);
+  void begin_asking(vxlnat_remote& remote, Tick now);
+  void set_state(vxlnat_remote& remote, RemoteState state);
+  void drop_waiting(vxlnat_remote& remote, Drop reason);
+  void erase(vxlnat_remote& remote, Drop reason);
+  std::uint32_t index_of(const vxlnat_remote& remote) const {
+    return static_cast<std::uint32_t>(&remote - remotes_);
+  }
+
+  BucketIndex index_;
+  vxlnat_remote* remotes_;
+  std::uint32_t size_;
+  HashKey key_;
+  Stats& stats_;
+  PacketPool pool_;
+  std::uint32_t free_ = kNone;
+  std::uint32_t asked_first_ = kNone;  // oldest first
+  std::uint32_t asked_last_ = kNone;
+  std::array<Miss, kMisses> misses_{};
+  std::size_t miss_at_ = 0;
+  std::size_t miss_count_ = 0;
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_REMOTE_TABLE_H_
