@@ -187,7 +187,7 @@ test('a zone elsewhere does not take over the UL3', async (t) => {
   t.deepEqual([...new Set(Object.values(await publics(world)))], [z2.uuid]);
 });
 
-test('drain brings no new work, delete moves the old', async (t) => {
+test('drain brings no new work, evacuate moves the old', async (t) => {
   const world = await startWorld(t);
   const { z1, z2 } = await zonesUp(t, world, '25');
   await example(world);
@@ -198,6 +198,9 @@ test('drain brings no new work, delete moves the old', async (t) => {
   const fresh = await addFabric(world, uuidOf(1, 5), 2, '10.9.9.0/24');
   const given = fresh['nat_reform_public'] as string;
   t.equal((await publics(world))[given], z2.uuid);
+  const empty = await world.must('PUT', path, { action: 'evacuate' });
+  t.equal(empty['state'], 'draining');
+  t.deepEqual([...new Set(Object.values(await publics(world)))], [z2.uuid]);
   t.equal((await world.call('DELETE', path)).status, 204);
   t.deepEqual([...new Set(Object.values(await publics(world)))], [z2.uuid]);
   t.equal((await world.call('GET', path)).status, 404);

@@ -192,7 +192,7 @@ export class ZoneMonitor {
     if (verdict === 'up' && idle)
       this.#act(watched, () => this.#raise(watched));
     if (verdict === 'up') watched.lamented = false;
-    if (verdict !== 'down' || idle) return;
+    if (verdict !== 'down' || state === 'down') return;
     if (this.#hasSurvivor(uuid)) this.#act(watched, () => this.#drop(watched));
     else this.#lament(watched);
   }

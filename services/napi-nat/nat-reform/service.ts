@@ -37,6 +37,7 @@ export function createNatReform(ctx: NapiContext): NatReform {
       random: ctx.random,
       vnet: probe.vnet,
       interval_ms: probe.interval_ms,
+      misses: probe.misses,
       bind: probe.bind,
       answered: (zone) => report(zone, { type: 'probe_answered' }),
       missed: (zone) => report(zone, { type: 'probe_missed' }),

@@ -20,6 +20,8 @@ export interface ProberOptions {
   random: () => number;
   vnet: number;
   interval_ms: number;
+  /** As many unanswered in a row are a failure. */
+  misses: number;
   /** Local address that can reach the underlay; any when absent. */
   bind?: string | undefined;
   answered: (zone: string) => void;
@@ -86,9 +88,11 @@ export function createProber(options: ProberOptions): Prober {
     for (const session of sessions.values()) {
       const sequence = decodeReflection(packet, options.vnet, session.id);
       if (sequence === null) continue;
-      // An older answer proves that the zone lived then, not that it does.
-      if (sequence !== session.sequence) return;
-      session.settled = true;
+      // A slow answer is an answer; one older than what would be a failure by
+      // now proves only that the zone lived then.
+      const age = (session.sequence - sequence) >>> 0;
+      if (age >= options.misses) return;
+      if (age === 0) session.settled = true;
       options.answered(session.zone);
       return;
     }

@@ -24,7 +24,7 @@ import { readZones } from '../nat-reform/state.js';
 import { getZone } from '../zone/find.js';
 import { natZone, type ZoneRecord } from '../zone/record.js';
 import { registerZone, updateZone } from '../zone/register.js';
-import { removeZone } from '../zone/remove.js';
+import { emptyZone, removeZone } from '../zone/remove.js';
 
 /** UDP port of VXLAN (RFC 7348 section 5). */
 const VXLAN_PORT = 4789;
@@ -86,7 +86,6 @@ async function update(
 ): Promise<Reply> {
   const params = new Parameters(request.params);
   const input = {
-    action: params.optional('action', oneOf('drain', 'undrain')),
     ul3_ip: params.optional('ul3_ip', address),
     ul3_port: params.optional('ul3_port', port),
     external_ip: params.optional('external_ip', address),
@@ -94,9 +93,12 @@ async function update(
     standby: params.optional('standby', bool),
     weight: params.optional('weight', weight),
   };
+  const words = oneOf('drain', 'undrain', 'evacuate');
+  const action = params.optional('action', words);
   params.finish();
   const id = request.route['uuid'] as string;
-  await updateZone(ctx, id, input);
+  if (action === 'evacuate') await emptyZone(ctx, id);
+  else await updateZone(ctx, id, { ...input, action });
   return shown(ctx, monitor, id);
 }
 

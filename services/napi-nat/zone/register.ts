@@ -33,9 +33,9 @@ export interface ZoneInput {
 }
 
 /** A validated change; absent means as before. */
-export type ZoneUpdate = Partial<Omit<ZoneInput, 'uuid'>> & {
-  action?: 'drain' | 'undrain' | undefined;
-};
+export type ZoneUpdate = {
+  [K in keyof Omit<ZoneInput, 'uuid'>]?: ZoneInput[K] | undefined;
+} & { action?: 'drain' | 'undrain' | undefined };
 
 function invalid(errors: FieldError[]): ServiceError {
   return new ServiceError(422, {
@@ -102,6 +102,12 @@ export async function registerZone(
   );
 }
 
+/** The record of a zone that is to get no new work. */
+export function drained(record: ZoneRecord): ZoneRecord {
+  const serves = record.state === 'up' || record.state === 'standby';
+  return { ...record, draining: true, ...(serves && { state: 'draining' }) };
+}
+
 /** The record with the changes; state follows the action. */
 function changed(before: ZoneRecord, update: ZoneUpdate): ZoneRecord {
   const { action, ...fields } = update;
@@ -109,10 +115,7 @@ function changed(before: ZoneRecord, update: ZoneUpdate): ZoneRecord {
     Object.entries(fields).filter(([, value]) => value !== undefined),
   );
   const after: ZoneRecord = { ...before, ...given };
-  if (action === 'drain') {
-    const serves = after.state === 'up' || after.state === 'standby';
-    return { ...after, draining: true, ...(serves && { state: 'draining' }) };
-  }
+  if (action === 'drain') return drained(after);
   if (action !== 'undrain') return after;
   const { draining: _draining, ...rest } = after;
   return rest.state === 'draining' ? { ...rest, state: 'up' } : rest;

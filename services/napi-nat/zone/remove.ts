@@ -3,9 +3,9 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * A zone is deleted: its work moves as if it had failed, then its rows go
- * ("If an operator removes NAT Reform zone, or a failure to reach it is
- * detected...", RFD 158).
+ * A zone is emptied, or deleted: its work moves as if it had failed ("If an
+ * operator removes NAT Reform zone, or a failure to reach it is detected...",
+ * RFD 158).
  */
 
 import { ServiceError } from '#lib/errors.js';
@@ -16,7 +16,8 @@ import { evacuateZone } from '../failover.js';
 import { releaseExternal } from '../nat-reform/allocate.js';
 import { zoneUnderlayChanges } from '../ul3/rows.js';
 import { getZone } from './find.js';
-import { ZONE_BUCKET, type ZoneRecord, zoneEvent } from './record.js';
+import { putZone, ZONE_BUCKET, type ZoneRecord, zoneEvent } from './record.js';
+import { drained } from './register.js';
 
 function refuseLast(zone: ZoneRecord, fabrics: number): void {
   if (fabrics === 0) return;
@@ -52,6 +53,22 @@ export async function removeZone(
       events: [zoneEvent(zone.value, 'delete')],
     };
     return merge(underlay, own);
+  };
+  await evacuateZone(ctx, uuid, rows, refuseLast);
+}
+
+/**
+ * Moves all work of a zone that goes on living, and gives it no new.
+ * @throws ServiceError 404; 409 InUse: it is the last zone and fabrics use it
+ */
+export async function emptyZone(ctx: NapiContext, uuid: string): Promise<void> {
+  await getZone(ctx, uuid);
+  const rows = async (zone: StoredObject<ZoneRecord>): Promise<Changes> => {
+    const record = drained(zone.value);
+    return {
+      requests: [putZone(record, zone._etag)],
+      events: [zoneEvent(record, 'state')],
+    };
   };
   await evacuateZone(ctx, uuid, rows, refuseLast);
 }

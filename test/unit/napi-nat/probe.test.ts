@@ -95,6 +95,7 @@ test('a reflector that dies is missed; a living one is answered', async (t) => {
     random: Math.random,
     vnet: VNET,
     interval_ms: 20,
+    misses: 3,
     bind: '127.0.0.1',
     answered: (zone) => note(`ok ${zone}`),
     missed: (zone) => note(`miss ${zone}`),
