@@ -184,8 +184,8 @@ export class Reconciler {
   }
 
   async #loop(): Promise<void> {
-    // Let everything that arrived in this tick be one pass.
-    await Promise.resolve();
+    // Everything that one read brought, such as a whole failover, is one pass.
+    await new Promise((resolve) => setImmediate(resolve));
     do {
       this.#again = false;
       await this.#pass();
