@@ -55,6 +55,10 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     log: options.log as never,
     ...({ maxParamLength: MAX_PARAMETER } as object),
   });
+  // restify repeats its inner server's errors; `listen` rejects with them.
+  server.on('error', (error: Error) =>
+    options.log.debug({ err: error }, 'HTTP server error'),
+  );
   const refuse = (_request: unknown, socket: Duplex) => socket.destroy();
   const upgraded = new Set<Duplex>();
   server.on('upgrade', refuse);

@@ -35,7 +35,11 @@ export function parseConfig<T>(file: string, text: string, schema: Schema): T {
   const checked = compile<T>(closed(schema) as Schema)(content);
   if ('errors' in checked) {
     throw new UsageError(
-      checked.errors.map((error) => `${file}: ${complaint(error)}`).join('\n'),
+      checked.errors
+        .flatMap(complaints)
+        .sort()
+        .map((complaint) => `${file}: ${complaint}`)
+        .join('\n'),
     );
   }
   return freeze(checked.value);
@@ -56,16 +60,14 @@ function readText(file: string): string {
   }
 }
 
-function complaint(error: FieldError): string {
-  const paths = [error.field].flat().map(asPath).join(', ');
-  switch (error.code) {
-    case 'MissingParameter':
-      return `${paths}: is required`;
-    case 'UnknownParameters':
-      return `${paths}: is not a known key`;
-    default:
-      return `${paths}: ${error.message}`;
-  }
+function complaints(error: FieldError): string[] {
+  const why =
+    error.code === 'MissingParameter'
+      ? 'is required'
+      : error.code === 'UnknownParameters'
+        ? 'is not a known key'
+        : error.message;
+  return [error.field].flat().map((field) => `${asPath(field)}: ${why}`);
 }
 
 /** `a.b[0]` as `/a/b/0`. */
