@@ -10,6 +10,7 @@
 
 import { type Ipv4, parseMapped } from '#lib/net/ipv4.js';
 import type { Mac } from '#lib/net/mac.js';
+import { eq, or } from '#lib/store/filter-text.js';
 import {
   type BatchRequest,
   isStoreError,
@@ -52,8 +53,9 @@ export async function readLog(
   if (most < 1) return [];
   const found = await store.findObjects<EventRow>(
     EVENT_BUCKET,
-    `(|${nodes.map((cn) => `(cn_uuid=${cn})`).join('')})`,
-    { sort: [{ attribute: '_mtime' }, { attribute: '_id' }], limit: most },
+    or(...nodes.map((cn) => eq('cn_uuid', cn))),
+    // Rows are never rewritten: the order of ids is that of _mtime.
+    { sort: { attribute: '_id' }, limit: most },
   );
   const records: LogRecord[] = [];
   let bytes = 0;

@@ -10,6 +10,7 @@
 
 import { formatMapped, type Ipv4 } from '#lib/net/ipv4.js';
 import type { Mac } from '#lib/net/mac.js';
+import { and, eq } from '#lib/store/filter-text.js';
 import { isStoreError, type Store } from '#lib/store/types.js';
 import type { Vl2Answer, Vl3Answer } from '#lib/svp/messages.js';
 import {
@@ -66,7 +67,7 @@ export async function lookUpVl2(
 ): Promise<Vl2Answer> {
   const found = await store.findObjects<OverlayRow>(
     OVERLAY_BUCKET,
-    `(&(mac=${mac})(vnet_id=${vnet})(deleted=false))`,
+    and(eq('mac', mac), eq('vnet_id', vnet), eq('deleted', false)),
     { sort: { attribute: '_mtime', order: 'DESC' }, limit: 1 },
   );
   const row = found.objects[0]?.value;
@@ -77,7 +78,7 @@ export async function lookUpVl2(
 export async function nodesAt(store: Store, ip: Ipv4): Promise<string[]> {
   const found = await store.findObjects<UnderlayRow>(
     UNDERLAY_BUCKET,
-    `(ip=${formatMapped(ip)})`,
+    eq('ip', formatMapped(ip)),
     { noLimit: true },
   );
   return found.objects.map((object) => object.value.cn_uuid);
@@ -94,11 +95,11 @@ export interface MappingFilter {
 
 /** The filter as the store's text. */
 function mappingTerms(filter: MappingFilter): string {
-  const terms = ['(deleted=false)'];
-  if (filter.vnet !== undefined) terms.push(`(vnet_id=${filter.vnet})`);
-  if (filter.cn !== undefined) terms.push(`(cn_uuid=${filter.cn})`);
-  if (filter.ip !== undefined) terms.push(`(ip=${formatMapped(filter.ip)})`);
-  return `(&${terms.join('')})`;
+  const terms = [eq('deleted', false)];
+  if (filter.vnet !== undefined) terms.push(eq('vnet_id', filter.vnet));
+  if (filter.cn !== undefined) terms.push(eq('cn_uuid', filter.cn));
+  if (filter.ip !== undefined) terms.push(eq('ip', formatMapped(filter.ip)));
+  return and(...terms);
 }
 
 /**

@@ -31,6 +31,7 @@
 
 import { formatMapped, type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
 import { type Mac, parseMac } from '#lib/net/mac.js';
+import { and, eq } from '#lib/store/filter-text.js';
 import type { BatchRequest, JournalEvent, Store } from '#lib/store/types.js';
 import type { Changes } from '../commit.js';
 import {
@@ -265,7 +266,7 @@ async function endpointChanges(
 async function mappingsOf(store: Store, cn: string): Promise<Mapping[]> {
   const found = await store.findObjects<OverlayRow>(
     OVERLAY_BUCKET,
-    `(&(cn_uuid=${cn})(deleted=false))`,
+    and(eq('cn_uuid', cn), eq('deleted', false)),
     { limit: MAX_MOVED_MAPPINGS + 1 },
   );
   if (found.objects.length > MAX_MOVED_MAPPINGS) {

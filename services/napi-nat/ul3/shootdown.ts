@@ -9,6 +9,7 @@
  */
 
 import { formatMapped } from '#lib/net/ipv4.js';
+import { eq } from '#lib/store/filter-text.js';
 import type { BatchRequest, Store } from '#lib/store/types.js';
 import type { Mapping } from './mapping.js';
 import {
@@ -23,7 +24,7 @@ import {
 export async function audience(store: Store, vnet: number): Promise<string[]> {
   const found = await store.findObjects<VnetCnRow>(
     VNET_CN_BUCKET,
-    `(vnet_id=${vnet})`,
+    eq('vnet_id', vnet),
     { noLimit: true },
   );
   return found.objects.map((object) => object.value.cn_uuid).sort();
