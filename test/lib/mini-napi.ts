@@ -144,6 +144,20 @@ export class MiniNapi {
     return rule;
   }
 
+  /** With its AIPs, which napi-nat would have asked to detach first. */
+  removeFabric(vnet: number, third: number): void {
+    const inside = this.#state.one_to_ones.filter(
+      (entry) =>
+        entry.vnet_id === vnet && entry.private_ip.startsWith(`10.0.${third}.`),
+    );
+    for (const entry of inside) this.detach(entry.aip_uuid);
+    const id = `net-${vnet}-${third}`;
+    this.#state.fabrics = this.#state.fabrics.filter(
+      (fabric) => fabric.network_uuid !== id,
+    );
+    this.#event('network', 'delete', id, null);
+  }
+
   aip(id: string, vnet: number, privateIp: string, publicIp: string): void {
     const entry: OneToOne = {
       aip_uuid: id,
