@@ -1,0 +1,243 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * What a transaction can do to objects: put, delete, update, deleteMany, and
+ * rebuilding indexes. Each keeps object, `_id` entry and index entries in step;
+ * nothing else writes them.
+ */
+
+import {
+  type Bucket,
+  indexOn,
+  requireBucket,
+  saveBucket,
+  takeNumber,
+} from './bucket.js';
+import { checkEtag, etagOf, updateEtag } from './etag.js';
+import { indexEntries } from './indexes.js';
+import { idKey, idRange, META, nextIdKey, objectKey } from './keys.js';
+import { DEFAULT_LIMIT, find } from './query.js';
+import { fetchRecord, writeRecord } from './record.js';
+import { coerce } from './scalar.js';
+import type { Transaction } from './transaction.js';
+import {
+  type EtagCondition,
+  type FindResult,
+  type StoredObject,
+  StoreError,
+} from './types.js';
+
+/**
+ * Creates or replaces an object.
+ * @param json the value's text, taken when the caller asked
+ * @returns its etag
+ * @throws StoreError EtagConflictError, UniqueAttributeError,
+ *   InvalidIndexTypeError
+ */
+export function putObject(
+  txn: Transaction,
+  bucket: Bucket,
+  key: string,
+  json: string,
+  condition: EtagCondition,
+): string {
+  const old = fetchRecord(txn, bucket, key);
+  checkEtag(bucket.name, key, condition, old?._etag ?? null);
+  const object: StoredObject = {
+    bucket: bucket.name,
+    key,
+    value: JSON.parse(json) as Record<string, unknown>,
+    _id: old?._id ?? takeNumber(txn, nextIdKey(bucket.id)),
+    _etag: etagOf(json),
+    _mtime: txn.now,
+  };
+  save(txn, bucket, object, old);
+  return object._etag;
+}
+
+/**
+ * Deletes an object; a null condition is not checked, as in moray.
+ * @throws StoreError ObjectNotFoundError, EtagConflictError
+ */
+export function deleteObject(
+  txn: Transaction,
+  bucket: Bucket,
+  key: string,
+  condition: EtagCondition,
+): void {
+  const old = fetchRecord(txn, bucket, key);
+  if (old === null) throw objectNotFound(bucket.name, key);
+  checkEtag(bucket.name, key, condition ?? undefined, old._etag);
+  forget(txn, bucket, old);
+}
+
+/** Moray's error for a key that has no object. */
+export function objectNotFound(bucket: string, key: string): StoreError {
+  return new StoreError(
+    'ObjectNotFoundError',
+    `${bucket}::${key} does not exist`,
+    { bucket, key },
+  );
+}
+
+/**
+ * Sets indexed fields of all objects that match; they share one new etag.
+ * @throws StoreError FieldUpdateError, NotNullableError, InvalidQueryError
+ */
+export async function updateObjects(
+  txn: Transaction,
+  bucket: Bucket,
+  fields: Record<string, unknown>,
+  filter: string,
+): Promise<{ etag: string; count: number }> {
+  const values = updateValues(bucket, fields);
+  const found = await matching(txn, bucket, filter);
+  const etag = updateEtag(takeNumber(txn, META.updates));
+  for (const old of found.objects) {
+    const value = { ...old.value, ...values };
+    save(txn, bucket, { ...old, value, _etag: etag, _mtime: txn.now }, old);
+  }
+  return { etag, count: found.objects.length };
+}
+
+/** Deletes all objects that match. */
+export async function deleteMany(
+  txn: Transaction,
+  bucket: Bucket,
+  filter: string,
+): Promise<{ count: number }> {
+  const found = await matching(txn, bucket, filter);
+  for (const old of found.objects) forget(txn, bucket, old);
+  return { count: found.objects.length };
+}
+
+function matching(
+  txn: Transaction,
+  bucket: Bucket,
+  filter: string,
+): Promise<FindResult<Record<string, unknown>>> {
+  return find(txn, bucket, filter, { limit: DEFAULT_LIMIT });
+}
+
+function updateValues(
+  bucket: Bucket,
+  fields: Record<string, unknown>,
+): Record<string, unknown> {
+  const entries = Object.entries(fields);
+  if (entries.length === 0) {
+    throw new StoreError('FieldUpdateError', 'no fields to update', {
+      bucket: bucket.name,
+    });
+  }
+  const values = entries.map(([field, value]) => {
+    const spec = indexOn(bucket, field);
+    const context = { bucket: bucket.name, field };
+    if (spec === undefined) {
+      const message = `${bucket.name} has no index on "${field}" to update`;
+      throw new StoreError('FieldUpdateError', message, context);
+    }
+    if (value === null || value === undefined) {
+      const message = `"${field}" cannot be set to null`;
+      throw new StoreError('NotNullableError', message, context);
+    }
+    const typed = coerce(spec.type, value);
+    if (typed === null) {
+      const message = `${field} must be of type ${spec.type}`;
+      throw new StoreError('InvalidIndexTypeError', message, context);
+    }
+    return [field, typed] as const;
+  });
+  return Object.fromEntries(values);
+}
+
+/** Writes an object and the difference of its index entries. */
+function save(
+  txn: Transaction,
+  bucket: Bucket,
+  object: StoredObject,
+  old: StoredObject | null,
+): void {
+  const { value, _id } = object;
+  const after = indexEntries(bucket, value, _id, object === old);
+  const before =
+    old === null ? null : indexEntries(bucket, old.value, _id, true);
+  const waiting = bucket.reindex?.fields ?? [];
+  for (const key of before?.keys() ?? []) {
+    if (!after.has(key) && owns(txn, key, object.key)) txn.remove(key);
+  }
+  for (const [key, entry] of after) {
+    if (before?.has(key) && !waiting.includes(entry.field)) continue;
+    if (entry.unique && !owns(txn, key, object.key)) {
+      const taken = txn.get(key);
+      if (taken !== undefined) {
+        throw notUnique(bucket.name, entry.field, object.value[entry.field]);
+      }
+    }
+    txn.set(key, object.key);
+  }
+  txn.set(objectKey(bucket.id, object.key), writeRecord(object));
+  if (old === null) txn.set(idKey(bucket.id, object._id), object.key);
+}
+
+/** Whether an index entry is there and leads to this object. */
+function owns(txn: Transaction, entry: string, key: string): boolean {
+  return txn.get(entry) === key;
+}
+
+function notUnique(bucket: string, field: string, value: unknown): StoreError {
+  return new StoreError(
+    'UniqueAttributeError',
+    `"${field}" is a unique attribute; value "${String(value)}" ` +
+      'already exists',
+    { bucket, field, value: String(value) },
+  );
+}
+
+function forget(txn: Transaction, bucket: Bucket, old: StoredObject): void {
+  for (const key of indexEntries(bucket, old.value, old._id, true).keys()) {
+    if (owns(txn, key, old.key)) txn.remove(key);
+  }
+  txn.remove(objectKey(bucket.id, old.key));
+  txn.remove(idKey(bucket.id, old._id));
+}
+
+/**
+ * Rebuilds the waiting indexes of some objects; etag and `_mtime` stay.
+ * @param count at most how many objects
+ */
+export async function reindexObjects(
+  txn: Transaction,
+  name: string,
+  count: number,
+): Promise<{ processed: number; remaining: number }> {
+  const bucket = requireBucket(txn, name);
+  const work = bucket.reindex;
+  if (work === null) return { processed: 0, remaining: 0 };
+  const range = {
+    low: idKey(bucket.id, work.next),
+    high: idKey(bucket.id, work.end),
+  };
+  const page = await txn.page(range, Math.max(1, count));
+  const some = page.entries;
+  for (const [, key] of some) {
+    const object = fetchRecord(txn, bucket, key);
+    if (object !== null) save(txn, bucket, object, object);
+  }
+  const last = some.at(-1)?.[0];
+  const done = last === undefined || page.next === null;
+  const prefix = idRange(bucket.id).low.length;
+  bucket.reindex = done
+    ? null
+    : {
+        ...work,
+        next: Number.parseInt(last.slice(prefix), 16) + 1,
+        remaining: Math.max(0, work.remaining - some.length),
+      };
+  saveBucket(txn, bucket);
+  return {
+    processed: some.length,
+    remaining: bucket.reindex?.remaining ?? 0,
+  };
+}

@@ -1,0 +1,175 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Finding objects: parse, plan, collect candidates, fetch, check, sort, cut.
+ * Works on any `Reader`, so a batch's update and deleteMany find what the
+ * batch has written before them.
+ */
+
+import { type Bucket, indexOn } from './bucket.js';
+import { parseFilter } from './filter.js';
+import { objectKey } from './keys.js';
+import {
+  comparedType,
+  compileFilter,
+  fieldValue,
+  isInternal,
+} from './match.js';
+import { type Plan, planFilter, walkRange } from './plan.js';
+import { pages, type Reader } from './reader.js';
+import { readRecord } from './record.js';
+import { encodeScalar } from './scalar.js';
+import {
+  type FindOptions,
+  type FindResult,
+  type SortSpec,
+  type StoredObject,
+  StoreError,
+} from './types.js';
+
+/** Moray's default; update and deleteMany obey it too (facts 9.2). */
+export const DEFAULT_LIMIT = 1000;
+const PAGE = 1000;
+/** Entries tried of each index before asking which is the shortest. */
+const FIRST_TRY = 32;
+
+/**
+ * Finds objects.
+ * @throws StoreError InvalidQueryError, NotIndexedError
+ */
+export async function find(
+  reader: Reader,
+  bucket: Bucket,
+  filterText: string,
+  options: FindOptions = {},
+): Promise<FindResult<Record<string, unknown>>> {
+  const filter = parseFilter(filterText);
+  const matches = compileFilter(bucket, filter);
+  const plan = planFilter(bucket, filter);
+  const order = sortOrder(bucket, options.sort);
+  const keys = await collect(reader, bucket, plan, Infinity);
+  const objects: StoredObject[] = [];
+  for await (const some of fetch(reader, bucket, [...(keys ?? [])])) {
+    for (const object of some) if (matches(object)) objects.push(object);
+  }
+  objects.sort(order);
+  const offset = options.offset ?? 0;
+  const end =
+    options.noLimit === true
+      ? undefined
+      : offset + (options.limit ?? DEFAULT_LIMIT);
+  return { objects: objects.slice(offset, end), count: objects.length };
+}
+
+async function* fetch(
+  reader: Reader,
+  bucket: Bucket,
+  keys: string[],
+): AsyncGenerator<StoredObject[]> {
+  for (let at = 0; at < keys.length; at += PAGE) {
+    const some = keys.slice(at, at + PAGE);
+    const texts = await reader.getMany(
+      some.map((key) => objectKey(bucket.id, key)),
+    );
+    yield some.flatMap((key, i) => {
+      const text = texts[i];
+      return text === undefined ? [] : [readRecord(bucket.name, key, text)];
+    });
+  }
+}
+
+/**
+ * Keys of the objects that a plan gives.
+ * @returns null as soon as there are more than `limit`
+ */
+async function collect(
+  reader: Reader,
+  bucket: Bucket,
+  plan: Plan,
+  limit: number,
+): Promise<Set<string> | null> {
+  switch (plan.kind) {
+    case 'key':
+      return new Set([plan.key]);
+    case 'best':
+      return collectBest(reader, bucket, plan.plans, limit);
+    case 'union': {
+      const keys = new Set<string>();
+      for (const part of plan.plans) {
+        const some = await collect(reader, bucket, part, limit);
+        if (some === null || keys.size + some.size > limit) return null;
+        for (const key of some) keys.add(key);
+      }
+      return keys;
+    }
+    default: {
+      const range = plan.kind === 'walk' ? walkRange(bucket) : plan.range;
+      const keys = new Set<string>();
+      const size = Math.min(PAGE, limit + 1);
+      for await (const entries of pages(reader, range, size)) {
+        for (const [, key] of entries) keys.add(key);
+        if (keys.size > limit) return null;
+      }
+      return keys;
+    }
+  }
+}
+
+/** Tries all plans a little, then more, until one of them is complete. */
+async function collectBest(
+  reader: Reader,
+  bucket: Bucket,
+  plans: Plan[],
+  limit: number,
+): Promise<Set<string> | null> {
+  for (let some = FIRST_TRY; ; some *= 4) {
+    const bound = Math.min(some, limit);
+    for (const plan of plans) {
+      const keys = await collect(reader, bucket, plan, bound);
+      if (keys !== null) return keys;
+    }
+    if (bound === limit) return null;
+  }
+}
+
+type Order = (a: StoredObject, b: StoredObject) => number;
+
+/** Unset values come last ascending, first descending, as in PostgreSQL. */
+function sortOrder(bucket: Bucket, sort: FindOptions['sort']): Order {
+  const specs: SortSpec[] = [sort ?? []].flat();
+  const orders = specs.map((spec) => orderBy(bucket, spec));
+  return (a, b) => {
+    for (const order of orders) {
+      const result = order(a, b);
+      if (result !== 0) return result;
+    }
+    return a._id - b._id;
+  };
+}
+
+function orderBy(bucket: Bucket, spec: SortSpec): Order {
+  const field = spec.attribute;
+  if (!isInternal(field) && indexOn(bucket, field) === undefined) {
+    throw new StoreError(
+      'NotIndexedError',
+      `${bucket.name} has no index on "${field}" to sort by`,
+      { bucket: bucket.name, field },
+    );
+  }
+  const type = comparedType(bucket, field);
+  const sign = spec.order === 'DESC' ? -1 : 1;
+  const text = (object: StoredObject): string => {
+    const value = fieldValue(object, field);
+    const first = Array.isArray(value) ? value[0] : value;
+    const encoded =
+      first === undefined || first === null ? null : encodeScalar(type, first);
+    return encoded === null ? '2' : `1${encoded}`;
+  };
+  return (a, b) => {
+    const left = text(a);
+    const right = text(b);
+    return left === right ? 0 : (left < right ? -1 : 1) * sign;
+  };
+}
