@@ -12,6 +12,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '#lib/clock.js';
+import { ServiceError } from '#lib/errors.js';
 import type { Route } from '#lib/http/types.js';
 import { bestVersion } from '#lib/http/version-range.js';
 import type { Logger } from '#lib/service/log.js';
@@ -133,10 +134,17 @@ class JournalPublisher implements Publisher {
         path: '/changefeeds',
         name: 'getchangefeeds',
         versions: VERSIONS,
-        handler: () => ({
-          status: 200,
-          body: Object.fromEntries(this.#resources),
-        }),
+        handler: () => {
+          // A real listener asks this first, and hangs for ever when it is
+          // answered and its upgrade then refused (facts: triton-napi 10.5).
+          if (this.#full()) {
+            throw new ServiceError(503, {
+              code: 'ServiceUnavailableError',
+              message: 'no room for another changefeed listener',
+            });
+          }
+          return { status: 200, body: Object.fromEntries(this.#resources) };
+        },
       },
       {
         method: 'GET',
@@ -150,7 +158,7 @@ class JournalPublisher implements Publisher {
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    if (this.#stopping || this.#sockets.size >= this.#limits.maxListeners) {
+    if (this.#full()) {
       this.#options.log.warn('changefeed upgrade refused: no room');
       socket.destroy();
       return;
@@ -184,6 +192,10 @@ class JournalPublisher implements Publisher {
           }),
       ),
     );
+  }
+
+  #full(): boolean {
+    return this.#stopping || this.#sockets.size >= this.#limits.maxListeners;
   }
 
   #accept(ws: WebSocket, version: 1 | 2): void {

@@ -23,7 +23,14 @@ export async function readBody(
   message: IncomingMessage,
   limit: number,
 ): Promise<unknown> {
-  const bytes = await readBytes(message, limit);
+  const bytes = await readBytes(message, limit).catch((error: unknown) => {
+    if (error instanceof ServiceError) throw error;
+    // Nobody is left to read this; the log is told.
+    throw new ServiceError(400, {
+      code: 'BadRequestError',
+      message: `request was cut off: ${(error as Error).message}`,
+    });
+  });
   if (bytes.length === 0) return undefined;
   checkDigest(message.headers['content-md5'], bytes);
   const type = (message.headers['content-type'] ?? '')

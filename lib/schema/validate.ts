@@ -34,6 +34,9 @@ export function compile<T>(schema: Schema): Validator<T> {
     allErrors: true,
     verbose: true,
     allowUnionTypes: true,
+    // ajv would write what it thinks of types to the console.
+    strictTypes: false,
+    strictTuples: false,
   });
   const check = ajv.compile<T>(schema);
   return (value) =>

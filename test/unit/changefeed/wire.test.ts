@@ -9,7 +9,11 @@
 
 import { connect, type Socket } from 'node:net';
 import test, { type Test } from 'tape';
-import { createPublisher, type Publisher } from '#lib/changefeed/index.js';
+import {
+  createPublisher,
+  type Publisher,
+  type PublisherLimits,
+} from '#lib/changefeed/index.js';
 import { systemClock } from '#lib/clock.js';
 import { silentLogger } from '#lib/service/log.js';
 import { startHttp } from '#test/http-server.js';
@@ -41,13 +45,14 @@ interface World {
   get: (path: string, version?: string) => Promise<Response>;
 }
 
-async function world(t: Test): Promise<World> {
+async function world(t: Test, limits: PublisherLimits = {}): Promise<World> {
   const journal = memoryJournal();
   const publisher = createPublisher({
     journal,
     resources: [NETWORK, NIC],
     log: silentLogger(),
     clock: systemClock(),
+    limits,
   });
   const raws = new Set<RawListener>();
   // In this order: listeners, publisher, server.
@@ -378,4 +383,28 @@ test('the same instance registering again takes over', async (t) => {
   older.send('ping me', 9);
   const next = await older.frame();
   t.equal(next.opcode, 10, 'the older one got nothing but its PONG');
+});
+
+test('without room GET says so before an upgrade is refused', async (t) => {
+  const { listen, get } = await world(t, { maxListeners: 1 });
+  const raw = listen();
+  await raw.upgrade('');
+  const full = await get('/changefeeds');
+  t.equal(full.status, 503);
+  await listen()
+    .upgrade('')
+    .then(
+      () => t.fail('it was upgraded'),
+      (error) => t.equal(error.message, 'connection ended'),
+    );
+});
+
+test('a socket that never registers is closed', async (t) => {
+  const { listen } = await world(t, { registerMs: 20 });
+  const raw = listen();
+  await raw.upgrade('');
+  await raw.frame().then(
+    () => t.fail('it got a frame'),
+    (error) => t.equal(error.message, 'connection ended'),
+  );
 });

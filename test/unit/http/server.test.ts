@@ -166,6 +166,25 @@ test('a chunked body is bounded too', async (t) => {
   t.ok(/connection: close/i.test(text), 'and the connection closed');
 });
 
+test('a body that is cut off is no error of ours', async (t) => {
+  const lines = new Lines();
+  const { port } = await startHttp(t, ROUTES, {
+    log: createLogger({ name: 'x', level: 'info', stream: lines }),
+  });
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    'POST /things HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc',
+  );
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.destroy();
+  for (let i = 0; i < 200 && lines.text() === ''; i += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const [record] = lines.records();
+  t.equal(record?.['status'], 400);
+  t.equal(record?.['level'], 30, 'info, not error');
+});
+
 test('versions and media types are refused before the hooks', async (t) => {
   const hooked: string[] = [];
   const { url } = await startHttp(t, ROUTES, {
