@@ -156,17 +156,19 @@ async function moveRouters(
   plan: MovePlan,
 ): Promise<{ changes: Changes; fabrics: number }> {
   const lost = scene.lost.value.uuid;
-  const moves: RouterMove[] = [];
-  for (const { ip, to } of plan.moves) {
-    for (const fabric of await findFabricsOf(ctx, ip)) {
-      moves.push({
-        network: fabric,
-        router_mac: fabric.router_mac,
-        zone_uuid: to,
-        previous_zone_uuid: lost,
-      });
-    }
-  }
+  const found = await Promise.all(
+    plan.moves.map(async ({ ip, to }) =>
+      (await findFabricsOf(ctx, ip)).map(
+        (fabric): RouterMove => ({
+          network: fabric,
+          router_mac: fabric.router_mac,
+          zone_uuid: to,
+          previous_zone_uuid: lost,
+        }),
+      ),
+    ),
+  );
+  const moves = found.flat();
   const changes = await routersChanges(ctx, moves);
   return { changes, fabrics: moves.length };
 }
