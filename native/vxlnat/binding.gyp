@@ -37,7 +37,13 @@
       'target_name': 'vxlnat',
       'sources': ['<!@(find addon -name "*.cc" | sort)'],
       'dependencies': ['engine', 'io'],
-      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],
+      # The last: a terminated worker thread takes no more exceptions, and
+      # that must not end the process.
+      'defines': [
+        'NAPI_VERSION=8',
+        'NAPI_CPP_EXCEPTIONS',
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+      ],
       # node-addon-api is not ours to warn about.
       'cflags_cc': [
         '-isystem<!(node -p "require(\'path\').dirname(require.resolve(\'node-addon-api\'))")',

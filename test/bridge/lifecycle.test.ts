@@ -4,8 +4,8 @@
 
 /**
  * An engine's life across the bridge: order of operations, use after close,
- * double close, several at once, a handle that is forgotten and a process that
- * ends without closing. Needs root, since an engine opens a TUN device.
+ * double close, several at once, a handle that is forgotten, a thread and a
+ * process that end without closing. Needs root, since an engine opens a TUN device.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -242,6 +242,24 @@ engineTest('a process may end, or forget, without closing', async (t) => {
     'EngineIo\n',
     'garbage collection does not stop an engine: its port is still taken',
   );
+  const threads = run(
+    body(`import { Worker } from 'node:worker_threads';
+      const source = \`(async () => {
+        const { VxlNat } = await import('${index}');
+        const { parentPort } = await import('node:worker_threads');
+        const engine = VxlNat.open({ vxlan_port: ${44_000 + pid},
+          max_flows: 1024 }, { tun_name: 'vxc${pid}n3' }, () => {});
+        setInterval(() => { void engine.apply([]); }, 1);
+        parentPort.postMessage('up');
+      })()\`;
+      for (let i = 0; i < 5; i++) {
+        const worker = new Worker(source, { eval: true });
+        await new Promise((resolve) => worker.once('message', resolve));
+        await worker.terminate();
+      }
+      console.log('survived');`),
+  );
+  t.equal(threads.stdout, 'survived\n', `terminated: ${threads.stderr}`);
   const links = execFileSync('ip', ['-br', 'link'], { encoding: 'utf8' });
   t.notOk(links.includes(`vxc${pid}n`), 'no TUN device is left behind');
 });

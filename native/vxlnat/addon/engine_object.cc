@@ -96,7 +96,11 @@ EngineObject::~EngineObject() {
 
 void EngineObject::at_exit(void* self) {
   auto* engine = static_cast<EngineObject*>(self);
-  engine->end(engine->env_, false);
+  try {
+    engine->end(engine->env_, false);
+  } catch (const Napi::Error&) {
+    // Node is going away: there is nobody to tell.
+  }
 }
 
 void EngineObject::end(Napi::Env env, bool run_completions) {

@@ -32,6 +32,7 @@ inline constexpr std::size_t kRoom = 9216;
 struct PortCounters {
   std::atomic<std::uint64_t> rx_packets{0};
   std::atomic<std::uint64_t> tx_packets{0};
+  std::atomic<std::uint64_t> rx_overflow{0};  // came faster than we took them
   std::atomic<std::uint64_t> rx_oversize{0};  // longer than kRoom, not TCP
   std::atomic<std::uint64_t> tx_refused{0};   // the kernel did not take it
 };

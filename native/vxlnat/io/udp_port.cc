@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace vxlnat::io {
 
@@ -53,6 +54,7 @@ std::string configure(int fd, const UdpConfig& config) {
   // DF on every datagram, whatever path MTU an ICMP message claims (M4).
   const bool ok = set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
                   set(fd, IPPROTO_IP, IP_RECVTOS, 1) &&
+                  set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1) &&
                   set(fd, IPPROTO_IP, IP_TTL, kTtl) &&
                   set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE) &&
                   set(fd, SOL_SOCKET, SO_NO_CHECK, 1);
@@ -150,37 +152,35 @@ bool UdpPort::refill() {
   return true;
 }
 
-namespace {
-
-Path path_of(const mmsghdr& message) {
-  Path path;
-  const auto* peer = static_cast<const sockaddr_in*>(message.msg_hdr.msg_name);
-  path.peer_ip = ntohl(peer->sin_addr.s_addr);
-  path.peer_port = ntohs(peer->sin_port);
+void UdpPort::read_control(const mmsghdr& message, Path* path) {
   auto* header = const_cast<msghdr*>(&message.msg_hdr);
   for (cmsghdr* at = CMSG_FIRSTHDR(header); at != nullptr;
        at = CMSG_NXTHDR(header, at)) {
-    if (at->cmsg_level != IPPROTO_IP) continue;
-    if (at->cmsg_type == IP_PKTINFO) {
+    if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
       in_pktinfo info;
       std::memcpy(&info, CMSG_DATA(at), sizeof(info));
-      path.local_ip = ntohl(info.ipi_addr.s_addr);
-    } else if (at->cmsg_type == IP_TOS) {
-      path.tos = *CMSG_DATA(at);
+      path->local_ip = ntohl(info.ipi_addr.s_addr);
+    } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TOS) {
+      path->tos = *CMSG_DATA(at);
+    } else if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SO_RXQ_OVFL) {
+      // The kernel's total since the socket was opened, modulo 2^32.
+      std::uint32_t total;
+      std::memcpy(&total, CMSG_DATA(at), sizeof(total));
+      count(counters_.rx_overflow, total - std::exchange(overflowed_, total));
     }
   }
-  return path;
 }
 
-void hand_out(std::uint8_t* data, std::size_t length, const mmsghdr& message,
-              Packet* out) {
+void UdpPort::hand_out(std::uint8_t* data, std::size_t length,
+                       const mmsghdr& message, Packet* out) {
+  const auto* peer = static_cast<const sockaddr_in*>(message.msg_hdr.msg_name);
   *out = {};
   out->data = data;
   out->length = length;
-  out->path = path_of(message);
+  out->path.peer_ip = ntohl(peer->sin_addr.s_addr);
+  out->path.peer_port = ntohs(peer->sin_port);
+  read_control(message, &out->path);
 }
-
-}  // namespace
 
 // Hands out message `i` or its next piece. False: nothing (more) comes of it.
 bool UdpPort::deliver(std::size_t i, Packet* out) {

@@ -51,9 +51,9 @@ class UdpPort final : public Port {
   std::uint16_t local_port() const;
 
  private:
-  // Control messages of one datagram: IP_PKTINFO and IP_TOS.
+  // Control messages of one datagram: IP_PKTINFO, IP_TOS, SO_RXQ_OVFL.
   struct alignas(8) Control {
-    char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
   };
   struct Slot {
     sockaddr_in peer;
@@ -65,6 +65,9 @@ class UdpPort final : public Port {
   UdpPort(int fd, const UdpConfig& config);
   void prepare(std::size_t i);
   bool refill();
+  void hand_out(std::uint8_t* data, std::size_t length, const mmsghdr& message,
+                Packet* out);
+  void read_control(const mmsghdr& message, Path* path);
   bool deliver(std::size_t i, Packet* out);
 
   int fd_;
@@ -76,6 +79,7 @@ class UdpPort final : public Port {
   std::size_t pieces_ = 0;  // pieces cut in this call
   bool cutting_ = false;    // next_ is being cut
   std::size_t queued_ = 0;  // messages waiting in tx_
+  std::uint32_t overflowed_ = 0;
   Segmenter segmenter_;
   Buffers rx_buffers_;
   Buffers overflow_;  // what lies beyond kRoom, for super-packets

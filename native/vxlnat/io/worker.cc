@@ -38,8 +38,12 @@ std::uint64_t clock_ms() {
 }
 
 std::uint64_t lost_at(const Port& port) {
-  return port.counters().tx_refused.load(std::memory_order_relaxed) +
-         port.counters().rx_oversize.load(std::memory_order_relaxed);
+  const auto read = [](const std::atomic<std::uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  };
+  const PortCounters& counters = port.counters();
+  return read(counters.rx_overflow) + read(counters.rx_oversize) +
+         read(counters.tx_refused);
 }
 
 bool broken(const pollfd& wait) {
@@ -134,8 +138,8 @@ void Worker::report() {
   if (lost == told_) return;
   sink_->post(Event::log(LogLevel::kWarn,
                          std::to_string(lost - told_) +
-                             " packets were refused by the kernel or too "
-                             "long for a buffer"));
+                             " packets were lost at a port: came too fast, "
+                             "too long, or the kernel did not take them"));
   told_ = lost;
 }
 
