@@ -207,6 +207,8 @@ export function createSvpAgent(options: AgentOptions): SvpAgent {
   return {
     async start() {
       try {
+        // Says at once what is missing: the program, or the namespace.
+        await commands.run('ip', '-V');
         // Listening before there is anything to hear.
         await new Promise<void>((started) => {
           commands.monitor(onLine, started);

@@ -9,7 +9,7 @@
  * Invariants:
  *  - The table here is what the kernel has: the kernel's entries are permanent
  *    and never forgotten, so a shootdown must find them here.
- *  - An answer is applied only if nothing about this vnet changed while it was
+ *  - An answer is applied only if nothing that it is about changed while it was
  *    under way; else the question is asked again. The last word is the newest.
  *  - An endpoint is replaced, not removed and found again: packets of a moving
  *    router have a way to go at each moment.
@@ -21,7 +21,9 @@ import type { Ipv4 } from '#lib/net/ipv4.js';
 import type { Mac } from '#lib/net/mac.js';
 import type { Logger } from '#lib/service/log.js';
 import type { SvpClient } from '#lib/svp/client.js';
-import type { Ul3 } from '#lib/svp/messages.js';
+import type { Ul3, Vl2Answer, Vl3Answer } from '#lib/svp/messages.js';
+
+import { createAsking, type Question } from './asking.js';
 
 /** What the kernel can be told about one VXLAN device. */
 export interface DeviceTables {
@@ -66,49 +68,20 @@ const NEGATIVE_MS = 1000;
 /** Questions under way and negative answers kept, at most. */
 const MAX_ASKING = 1024;
 const MAX_NEGATIVE = 4096;
-/** Times a question is put again because the vnet changed meanwhile. */
-const MAX_AGAIN = 8;
+/** Questions put at once when everything is asked about. */
+const AT_A_TIME = 256;
 
-/** Questions under way, each asked once however many want to know. */
-function createAsking() {
-  const asking = new Map<string, { again: boolean; done: Promise<void> }>();
-  return {
-    size: () => asking.size,
-    /** Everything that is under way may be older than what is known now. */
-    changed(): void {
-      for (const one of asking.values()) one.again = true;
-    },
-    /**
-     * @param fresh an answer to a question put earlier does not do
-     * @param apply called with the answer, in the turn that it came in
-     */
-    once<T>(
-      key: string,
-      fresh: boolean,
-      ask: () => Promise<T>,
-      apply: (answer: T) => void,
-    ): Promise<void> {
-      const current = asking.get(key);
-      if (current !== undefined) {
-        if (fresh) current.again = true;
-        return current.done;
-      }
-      const one = { again: false, done: Promise.resolve() };
-      const run = async (): Promise<void> => {
-        for (let turn = 0; turn < MAX_AGAIN; turn++) {
-          one.again = false;
-          const answer = await ask();
-          if (one.again) continue;
-          apply(answer);
-          return;
-        }
-        throw new Error(`${key} keeps changing`);
-      };
-      one.done = run().finally(() => asking.delete(key));
-      asking.set(key, one);
-      return one.done;
-    },
-  };
+const ipKey = (ip: Ipv4) => `ip ${ip}`;
+const macKey = (mac: Mac) => `mac ${mac}`;
+
+/** Does something for each item, a bounded number at a time. */
+async function inTurn<T>(
+  items: T[],
+  act: (item: T) => Promise<void>,
+): Promise<void> {
+  for (let at = 0; at < items.length; at += AT_A_TIME) {
+    await Promise.all(items.slice(at, at + AT_A_TIME).map(act));
+  }
 }
 
 /** Keys that were not found a moment ago. */
@@ -167,42 +140,65 @@ function createTable(options: VnetOptions) {
   };
 }
 
+/** The questions of one vnet, and what their answers do. */
+function createQuestions(
+  { svp, vnet }: VnetOptions,
+  table: ReturnType<typeof createTable>,
+  negative: ReturnType<typeof createNegative>,
+) {
+  function ip(of: Ipv4): Question<Vl3Answer> {
+    const key = ipKey(of);
+    return {
+      key,
+      ask: () => svp.vl3(vnet, of),
+      about: (answer) => (answer === null ? [] : [macKey(answer.mac)]),
+      apply(answer) {
+        if (answer === null) {
+          negative.add(key);
+          table.removeIp(of);
+          return;
+        }
+        // The endpoint first: with the MAC alone the next packet would miss.
+        table.setMac(answer.mac, answer);
+        table.setIp(of, answer.mac);
+      },
+    };
+  }
+
+  function mac(of: Mac): Question<Vl2Answer> {
+    const key = macKey(of);
+    return {
+      key,
+      ask: () => svp.vl2(vnet, of),
+      about: () => [],
+      apply(answer) {
+        if (answer !== null) {
+          table.setMac(of, answer);
+          return;
+        }
+        negative.add(key);
+        table.removeMac(of);
+      },
+    };
+  }
+
+  return { ip, mac };
+}
+
 /**
  * Makes the logic of one vnet.
  * @param options vnet, SVP, the device's tables and what tells instances
  */
 export function createVnet(options: VnetOptions): Vnet {
-  const { svp, vnet, log } = options;
+  const { log } = options;
   const asking = createAsking();
   const negative = createNegative(options.clock);
   const table = createTable(options);
-
-  function askIp(ip: Ipv4, fresh: boolean): Promise<void> {
-    const key = `ip ${ip}`;
-    const ask = () => svp.vl3(vnet, ip);
-    return asking.once(key, fresh, ask, (answer) => {
-      if (answer === null) {
-        negative.add(key);
-        table.removeIp(ip);
-        return;
-      }
-      // The endpoint first: with the MAC alone the next packet would miss.
-      table.setMac(answer.mac, answer);
-      table.setIp(ip, answer.mac);
-    });
-  }
-
-  function askMac(mac: Mac, fresh: boolean): Promise<void> {
-    const key = `mac ${mac}`;
-    const ask = () => svp.vl2(vnet, mac);
-    return asking.once(key, fresh, ask, (answer) => {
-      if (answer !== null) table.setMac(mac, answer);
-      else {
-        negative.add(key);
-        table.removeMac(mac);
-      }
-    });
-  }
+  const questions = createQuestions(options, table, negative);
+  const askIp = (ip: Ipv4, fresh: boolean) =>
+    asking.once(questions.ip(ip), fresh);
+  const askMac = (mac: Mac, fresh: boolean) =>
+    asking.once(questions.mac(mac), fresh);
 
   async function miss(key: string, ask: () => Promise<void>): Promise<void> {
     if (negative.has(key) || asking.size() >= MAX_ASKING) return;
@@ -214,11 +210,11 @@ export function createVnet(options: VnetOptions): Vnet {
   }
 
   return {
-    missIp: (ip) => miss(`ip ${ip}`, () => askIp(ip, false)),
-    missMac: (mac) => miss(`mac ${mac}`, () => askMac(mac, false)),
+    missIp: (ip) => miss(ipKey(ip), () => askIp(ip, false)),
+    missMac: (mac) => miss(macKey(mac), () => askMac(mac, false)),
     async shootMac(mac) {
       negative.clear();
-      asking.changed();
+      asking.changed(macKey(mac));
       const used =
         table.endpoints.has(mac) ||
         [...table.neighbours.values()].includes(mac);
@@ -226,12 +222,12 @@ export function createVnet(options: VnetOptions): Vnet {
     },
     async shootIp(ip) {
       negative.clear();
-      asking.changed();
+      asking.changed(ipKey(ip));
       if (table.neighbours.has(ip)) await askIp(ip, true);
     },
     changed(ip, to) {
       negative.clear();
-      asking.changed();
+      asking.changed(ipKey(ip), ...(to === null ? [] : [macKey(to.mac)]));
       if (to === null) table.removeIp(ip);
       else {
         if (table.endpoints.has(to.mac) || table.neighbours.has(ip)) {
@@ -241,9 +237,10 @@ export function createVnet(options: VnetOptions): Vnet {
       }
     },
     async refresh() {
-      const ips = [...table.neighbours.keys()].map((ip) => askIp(ip, true));
-      const macs = [...table.endpoints.keys()].map((mac) => askMac(mac, true));
-      await Promise.all([...ips, ...macs]);
+      const ips = [...table.neighbours.keys()];
+      const macs = [...table.endpoints.keys()];
+      await inTurn(ips, (ip) => askIp(ip, true));
+      await inTurn(macs, (mac) => askMac(mac, true));
     },
     adopt(neighbours, endpoints) {
       for (const [ip, mac] of neighbours) table.neighbours.set(ip, mac);
