@@ -129,6 +129,7 @@ export function zoneConfig(lab: Lab, zone: (typeof ZONES)[number]): object {
     manage_os: true,
     state_directory: join(lab.directory, `${zone.name}.state`),
     admin: { host: '0.0.0.0', port: 2960 },
+    engine: { inner_mtu: 1500, max_flows: 65_536 },
     heartbeat: { interval_ms: 200 },
     log_level: 'info',
   };

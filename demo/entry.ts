@@ -18,11 +18,13 @@ export const PREFIX = 'vxn';
 /** The operator's address on the admin network. */
 export const OPERATOR_IP = '10.99.99.100';
 
+type Verb = 'demo' | 'up' | 'bench';
+
 const OPERATOR = `${PREFIX}-operator`;
 
 /** The shell line that makes the operator's machine and runs us in it. */
-function innerCommand(verb: string): string {
-  const self = `"${process.execPath}" "${process.argv[1]}" ${verb}`;
+function innerCommand(verb: string, program: string): string {
+  const self = `"${process.execPath}" "${program}" ${verb}`;
   return (
     `ip netns add ${OPERATOR} && ` +
     `exec nsenter --net=/run/netns/${OPERATOR} ${self}`
@@ -33,19 +35,25 @@ function innerCommand(verb: string): string {
  * Starts this program again inside the operator's machine.
  * @param verb what to do there
  * @param log file for its output, or null for ours
+ * @param program to run there; this one unless another is named
  * @returns the child; detached when it writes to a log
  */
 export async function launch(
-  verb: 'demo' | 'up',
+  verb: Verb,
   log: string | null,
+  program = process.argv[1] as string,
 ): Promise<ChildProcess> {
   const root = process.getuid?.() === 0;
   if (root) await removeNamespaces(PREFIX);
   const argv = root
-    ? ['sh', '-c', innerCommand(verb)]
+    ? ['sh', '-c', innerCommand(verb, program)]
     : [
         ...['unshare', '--user', '--map-root-user', '--net', '--mount'],
-        ...['sh', '-c', `mount -t tmpfs tmpfs /run && ${innerCommand(verb)}`],
+        ...[
+          'sh',
+          '-c',
+          `mount -t tmpfs tmpfs /run && ${innerCommand(verb, program)}`,
+        ],
       ];
   const output = log === null ? 'inherit' : openSync(log, 'w');
   return spawn(argv[0] as string, argv.slice(1), {
@@ -60,8 +68,8 @@ export async function launch(
 }
 
 /** Runs the demo inside and returns its exit status, cleaning up after it. */
-export async function enter(verb: 'demo'): Promise<number> {
-  const child = await launch(verb, null);
+export async function enter(verb: Verb, program?: string): Promise<number> {
+  const child = await launch(verb, null, program);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => child.kill('SIGTERM'));
   }

@@ -8,11 +8,10 @@
  * an unprivileged user namespace, where the kernel allows it.
  */
 
-import { mkdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { deploy } from './deployment.js';
-import { enter, OPERATOR_IP, PREFIX } from './entry.js';
-import { Lab } from './netns.js';
+import { enter } from './entry.js';
+import { BUILD, DIRECTORY, raise } from './raise.js';
 import { createAip, moveAip, snat } from './steps/customer.js';
 import {
   controlPlaneDies,
@@ -22,35 +21,12 @@ import {
 } from './steps/operator.js';
 import { Story } from './story.js';
 import { down, holdUp, startUp } from './up.js';
-import { buildWorld } from './world.js';
-
-const BUILD = resolve('build');
-const DIRECTORY = join(BUILD, 'demo');
 
 const print = (line: string) => console.log(line);
 
-/** The machines and everything on them. */
-async function raise() {
-  rmSync(DIRECTORY, { recursive: true, force: true });
-  mkdirSync(DIRECTORY, { recursive: true });
-  const lab = new Lab(PREFIX, DIRECTORY);
-  print('RFD 158, example deployment: five compute nodes, two NAT zones');
-  await buildWorld(lab);
-  await lab.cable(
-    { machine: 'operator', device: 'admin0' },
-    { machine: 'switch', device: 'operator-adm' },
-  );
-  await lab.ip('switch', ['link set operator-adm master br-admin']);
-  await lab.ip('operator', [
-    'link set lo up',
-    `addr add ${OPERATOR_IP}/24 dev admin0`,
-  ]);
-  return lab;
-}
-
 async function demo(): Promise<number> {
   const story = new Story(print, () => performance.now());
-  const lab = await raise();
+  const lab = await raise(print);
   try {
     let deployment: Awaited<ReturnType<typeof deploy>> | undefined;
     await story.step('0', 'The deployment starts', async () => {
@@ -102,6 +78,6 @@ else if (verb !== 'demo' && verb !== 'up') {
   console.error('usage: main.js demo|up|down');
   process.exit(2);
 } else if (inside && verb === 'demo') process.exit(await demo());
-else if (inside) await holdUp(await raise(), DIRECTORY, print);
+else if (inside) await holdUp(await raise(print), DIRECTORY, print);
 else if (verb === 'demo') process.exit(await enter(verb));
 else process.exit(await startUp(DIRECTORY));

@@ -1,0 +1,37 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * `make bench`: runs the parts asked for, prints a table, writes
+ * build/bench.json. docs/benchmarks.md says what each row is.
+ */
+
+import { parseArgs } from 'node:util';
+import { benchCore } from './core.js';
+import { benchNapi } from './napi.js';
+import { printRows, type Row, writeRows } from './report.js';
+import { benchZonesInLab } from './zones-lab.js';
+
+const PARTS: Record<string, () => Promise<Row[]>> = {
+  core: benchCore,
+  napi: benchNapi,
+  zones: benchZonesInLab,
+};
+
+const { values } = parseArgs({ options: { only: { type: 'string' } } });
+const wanted = values.only === undefined ? Object.keys(PARTS) : [values.only];
+const unknown = wanted.find((part) => PARTS[part] === undefined);
+if (unknown !== undefined) {
+  const known = Object.keys(PARTS).join(', ');
+  console.error(`bench: there is no part "${unknown}"; there are ${known}`);
+  process.exit(2);
+}
+
+const rows: Row[] = [];
+for (const part of wanted) {
+  console.error(`bench: ${part}`);
+  rows.push(...(await (PARTS[part] as () => Promise<Row[]>)()));
+}
+printRows(rows);
+writeRows(rows);
