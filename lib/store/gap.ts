@@ -4,25 +4,69 @@
 
 /**
  * The lowest addresses that no object has (facts: triton-napi 8, step 1),
- * found by walking an `ip` index from where the search begins.
+ * found by walking an `ip` index from where the search begins. A subnet fills
+ * from below and its records are kept, so each search remembers how far all
+ * was taken; removing an entry of the index forgets that.
  */
 
 import { formatIpv4, ipv4 } from '#lib/net/ipv4.js';
 import { encodeAddress } from './address.js';
 import { type Bucket, indexOn } from './bucket.js';
-import { betweenRange, indexPrefix } from './keys.js';
-import type { Reader } from './reader.js';
+import { betweenRange, indexPrefix, indexPrefixOf } from './keys.js';
+import type { Page, Reader, Writes } from './reader.js';
 import { type Gap, StoreError } from './types.js';
 
 const GAP_LIMIT = 50;
+/** Searches remembered at most. */
+const HINT_LIMIT = 10_000;
+
+/** How far earlier searches found every address taken. */
+export interface GapHints {
+  /** Changes with every removal from the index; take it before reading. */
+  generation(prefix: string): number;
+  /** The first address worth trying after `from`. */
+  free(prefix: string, from: number): number;
+  /** Notes that all between `from` and `free` were taken then. */
+  note(prefix: string, from: number, free: number, generation: number): void;
+  /** Looks at a durable write for removals. */
+  committed(writes: Writes): void;
+}
+
+/** Hints for one store, empty at first. */
+export function createGapHints(): GapHints {
+  const known = new Map<string, { generation: number; free: number }>();
+  const removals = new Map<string, number>();
+  const generation = (prefix: string) => removals.get(prefix) ?? 0;
+  return {
+    generation,
+    free(prefix, from) {
+      const hint = known.get(`${prefix}/${from}`);
+      return hint?.generation === generation(prefix) ? hint.free : from + 1;
+    },
+    note(prefix, from, free, at) {
+      if (at !== generation(prefix)) return;
+      if (known.size >= HINT_LIMIT) known.clear();
+      known.set(`${prefix}/${from}`, { generation: at, free });
+    },
+    committed(writes) {
+      for (const [key, value] of writes) {
+        if (value !== null || !key.startsWith('x')) continue;
+        const prefix = indexPrefixOf(key);
+        removals.set(prefix, generation(prefix) + 1);
+      }
+    },
+  };
+}
 
 /**
+ * @param hints of this store
  * @param from the search begins after this address, in host order
  * @param to and ends before this one
  * @throws StoreError NotIndexedError unless the field is an `ip` index
  */
 export async function findGap(
   reader: Reader,
+  hints: GapHints,
   bucket: Bucket,
   field: string,
   from: number,
@@ -37,24 +81,39 @@ export async function findGap(
       { bucket: bucket.name, field },
     );
   }
-  const gap = (start: number, end: number): Gap | null =>
-    end > start ? { start, length: Math.min(end - start, GAP_LIMIT) } : null;
-  let free = from + 1;
-  if (free >= to) return null;
   const prefix = indexPrefix(bucket.id, spec.number);
-  const range = betweenRange(prefix, order(free), order(to - 1));
+  const generation = hints.generation(prefix);
+  const begin = hints.free(prefix, from);
+  const free = await firstFree(reader, prefix, begin, to);
+  hints.note(prefix, from, free.start, generation);
+  const length = Math.min(free.end, to) - free.start;
+  return length > 0
+    ? { start: free.start, length: Math.min(length, GAP_LIMIT) }
+    : null;
+}
+
+/** The first stretch from `begin` on that no entry has. */
+async function firstFree(
+  reader: Reader,
+  prefix: string,
+  begin: number,
+  to: number,
+): Promise<{ start: number; end: number }> {
+  let start = begin;
+  if (start >= to) return { start, end: start };
+  const range = betweenRange(prefix, order(start), order(to - 1));
   // Most searches end soon; the pages grow for those that do not.
   for (let low: string | null = range.low, size = 64; low !== null; ) {
-    const page = await reader.page({ low, high: range.high }, size);
+    const page: Page = await reader.page({ low, high: range.high }, size);
     for (const [key] of page.entries) {
       const used = addressOf(key, prefix);
-      if (used > free) return gap(free, used);
-      free = used + 1;
+      if (used > start) return { start, end: used };
+      start = used + 1;
     }
     low = page.next;
     size = 1024;
   }
-  return gap(free, to);
+  return { start, end: to };
 }
 
 function order(address: number): string {

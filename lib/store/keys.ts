@@ -113,6 +113,11 @@ export function indexPrefix(bucket: number, index: number): string {
   return `x${shortNumber(bucket)}${shortNumber(index)}`;
 }
 
+/** The prefix of an index entry's key. */
+export function indexPrefixOf(key: string): string {
+  return key.slice(0, 17);
+}
+
 /** The keys that start with a prefix. */
 export function prefixRange(prefix: string): KeyRange {
   return { low: prefix, high: prefix + ABOVE };

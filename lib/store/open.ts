@@ -42,6 +42,7 @@ import { join } from 'node:path';
 import type { Clock } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
 import { type Database, openDatabase } from './database.js';
+import { createGapHints } from './gap.js';
 import { clearForgotten, openJournal, storedPosition } from './journal.js';
 import { META, prefixRange } from './keys.js';
 import { type ReadStatistics, readAll, type Writes } from './reader.js';
@@ -100,14 +101,18 @@ function assemble(
   options: LevelStoreOptions,
   end: () => Promise<void>,
 ): LevelStore {
+  const hints = createGapHints();
   const journal = openJournal(database, () => writer, options.log);
   const writer: Writer = createWriter(
     database,
     options.clock,
     storedPosition(database),
-    journal.committed,
+    (entries, writes) => {
+      hints.committed(writes);
+      journal.committed(entries);
+    },
   );
-  const store = createStore(database, writer, journal.journal, () =>
+  const store = createStore(database, writer, hints, journal.journal, () =>
     clearDropped(database),
   );
   let closing: Promise<void> | null = null;

@@ -13,7 +13,7 @@ import {
   updateBucket,
 } from './bucket.js';
 import type { Database } from './database.js';
-import { findGap } from './gap.js';
+import { findGap, type GapHints } from './gap.js';
 import { bucketKey, idRange, prefixRange } from './keys.js';
 import {
   deleteMany,
@@ -64,12 +64,13 @@ type ObjectOperations = Pick<
 export function createStore(
   database: Database,
   writer: Writer,
+  hints: GapHints,
   journal: Journal,
   clear: () => Promise<void>,
 ): Omit<Store, 'close'> {
   return {
     ...bucketOperations(database, writer, clear),
-    ...objectOperations(database, writer),
+    ...objectOperations(database, writer, hints),
     journal,
   };
 }
@@ -136,6 +137,7 @@ async function countObjects(reader: Reader, bucket: number): Promise<number> {
 function objectOperations(
   database: Database,
   writer: Writer,
+  hints: GapHints,
 ): ObjectOperations {
   return {
     async getObject<T>(bucket: string, key: string) {
@@ -170,7 +172,7 @@ function objectOperations(
     },
     findGap: (bucket, field, from, to) =>
       database.consistently((reader) =>
-        findGap(reader, requireBucket(reader, bucket), field, from, to),
+        findGap(reader, hints, requireBucket(reader, bucket), field, from, to),
       ),
   };
 }

@@ -51,7 +51,7 @@ export function createWriter(
   database: Database,
   clock: Clock,
   position: number,
-  committed: (entries: JournalEntry[]) => void,
+  committed: (entries: JournalEntry[], writes: Writes) => void,
 ): Writer {
   const waiting: Job[] = [];
   let running: Promise<void> | null = null;
@@ -81,7 +81,7 @@ export function createWriter(
       return;
     }
     position += group.entries.length;
-    committed(group.entries);
+    committed(group.entries, group.writes);
     for (const job of group.done) job.commit();
   }
 
