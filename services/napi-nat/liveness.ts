@@ -27,8 +27,10 @@
  *    hold-down has passed. Hold-down doubles with each fall and is forgotten
  *    after a long enough quiet time: a flapping zone moves its work once.
  *
- * The observer must not mistake its own sleep for others' silence: see
- * `overslept`.
+ * The observer must not mistake its own faults for others' silence. When it
+ * slept, nothing is judged (`overslept`). When its own link is cut, all zones
+ * fall silent together: work goes only to a zone that answers *now*
+ * (`answersNow`), so then nothing is moved at all.
  */
 
 export interface LivenessConfig {
@@ -103,6 +105,22 @@ export function probesAnswered(
   config: LivenessConfig,
 ): boolean {
   return state.last_probe_ok !== null && state.missed < config.probe.misses;
+}
+
+/**
+ * Whether a zone's newest sign of life is as new as can be: what a zone that
+ * is to inherit work must show.
+ * @param now monotonic milliseconds
+ */
+export function answersNow(
+  state: Liveness,
+  now: number,
+  config: LivenessConfig,
+): boolean {
+  if (state.verdict !== 'up') return false;
+  if (state.last_probe_ok !== null) return state.missed === 0;
+  if (state.last_heartbeat === null) return false;
+  return now - state.last_heartbeat <= 2 * config.heartbeat.interval_ms;
 }
 
 /**

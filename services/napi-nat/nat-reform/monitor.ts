@@ -7,8 +7,8 @@
  * verdicts into failover.ts. What is decided is in the store; what is observed
  * is here and is observed anew after a restart.
  *
- * A verdict that cannot be acted upon (the last zone) is looked at again on
- * every tick, so that a zone which joins later inherits at once.
+ * A verdict that cannot be acted upon (the last zone, or all silent at once) is
+ * looked at again with every sign, so that a zone which joins inherits at once.
  */
 
 import type { Timer } from '#lib/clock.js';
@@ -24,6 +24,7 @@ import { createDigestTracker } from '../dataplane/digest.js';
 import { readDataplane } from '../dataplane/snapshot.js';
 import { failZone, restoreZone } from '../failover.js';
 import {
+  answersNow,
   LIVENESS_DEFAULTS,
   type LivenessConfig,
   type Observation,
@@ -179,7 +180,9 @@ export class ZoneMonitor {
     const watched = this.#zones.get(uuid);
     if (watched === undefined) return;
     const now = this.#ctx.clock.monotonic();
-    if (see(watched, seen, now, this.#config)) this.#consider(uuid);
+    const changed = see(watched, seen, now, this.#config);
+    // A loss that could not be acted on is looked at again with every sign.
+    if (changed || watched.liveness.verdict === 'down') this.#consider(uuid);
   }
 
   /** Acts when what is observed and what is decided differ. */
@@ -193,15 +196,24 @@ export class ZoneMonitor {
       this.#act(watched, () => this.#raise(watched));
     if (verdict === 'up') watched.lamented = false;
     if (verdict !== 'down' || state === 'down') return;
-    if (this.#hasSurvivor(uuid)) this.#act(watched, () => this.#drop(watched));
+    if (this.#hasSurvivor()) this.#act(watched, () => this.#drop(watched));
     else this.#lament(watched);
   }
 
-  #hasSurvivor(lost: string): boolean {
+  /** Zones that must inherit nothing: they do not answer now. */
+  #suspects(): Set<string> {
+    const now = this.#ctx.clock.monotonic();
+    const silent = [...this.#zones.values()].filter(
+      ({ liveness }) => !answersNow(liveness, now, this.#config),
+    );
+    return new Set(silent.map(({ zone }) => zone.uuid));
+  }
+
+  #hasSurvivor(): boolean {
+    const suspects = this.#suspects();
     return [...this.#zones.values()].some(
-      ({ zone, liveness }) =>
-        zone.uuid !== lost &&
-        liveness.verdict !== 'down' &&
+      ({ zone }) =>
+        !suspects.has(zone.uuid) &&
         ['up', 'standby', 'draining'].includes(zone.state),
     );
   }
@@ -230,12 +242,7 @@ export class ZoneMonitor {
   async #drop(watched: WatchedZone): Promise<void> {
     const { clock, log } = this.#ctx;
     const { zone, liveness } = watched;
-    const suspects = new Set(
-      [...this.#zones.values()]
-        .filter((other) => other.liveness.verdict === 'down')
-        .map((other) => other.zone.uuid),
-    );
-    const result = await failZone(this.#ctx, zone.uuid, suspects);
+    const result = await failZone(this.#ctx, zone.uuid, this.#suspects());
     if (!result.moved) return;
     const { moved: _moved, ...counts } = result;
     const heard = lastSign(liveness);
@@ -256,7 +263,7 @@ export class ZoneMonitor {
     const { cause } = watched.liveness;
     this.#ctx.log.error(
       { zone: watched.zone.uuid, cause },
-      'the last zone gives no sign of life; nothing can take its work',
+      'a zone gives no sign of life; no other answers that could take over',
     );
   }
 }
