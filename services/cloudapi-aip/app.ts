@@ -16,7 +16,7 @@
 import type { Clock } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
 import { createHttpServer } from '#lib/http/server.js';
-import type { HttpServer, Request, Route } from '#lib/http/types.js';
+import type { HttpServer, Route } from '#lib/http/types.js';
 import type { Logger } from '#lib/service/log.js';
 import { openAccountFile } from './accounts/file.js';
 import { openMahi } from './accounts/mahi.js';
@@ -61,7 +61,7 @@ function pingRoute(config: Config): Route {
 }
 
 /** Headers of every handled reply (facts: cloudapi 1.3). */
-function replyHeaders(request: Request): Record<string, string> {
+function replyHeaders(): Record<string, string> {
   return {
     'access-control-allow-origin': '*',
     'access-control-allow-headers':
@@ -69,7 +69,6 @@ function replyHeaders(request: Request): Record<string, string> {
       'Date, Api-Version, Response-Time',
     'access-control-expose-headers': 'Api-Version, Request-Id, Response-Time',
     'api-version': VERSIONS[0] as string,
-    'request-id': request.id,
   };
 }
 
@@ -90,6 +89,9 @@ export function createApp(config: Config, log: Logger, clock: Clock): App {
     versions: VERSIONS,
     maxBodyBytes: MAX_BODY_BYTES,
     contentMd5: true,
+    idHeader: 'Request-Id',
+    elapsedHeader: 'Response-Time',
+    clock,
     headers: replyHeaders,
     before: [
       async (request) => {
