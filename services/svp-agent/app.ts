@@ -105,10 +105,12 @@ function logShootdown(log: Logger, record: LogRecord): void {
 async function prepare(
   { config, log }: AgentOptions,
   commands: Commands,
+  announcer: Announcer,
   one: Overlay,
 ): Promise<void> {
   const device = await prepareDevice(commands, config, one.config);
   one.device = device;
+  if (one.config.bridge !== null) await announcer.attach(one.config.bridge);
   one.vnet.adopt(device.neighbours, device.endpoints);
   one.vnet
     .refresh()
@@ -152,14 +154,16 @@ function shootdownLoop(
 export function createSvpAgent(options: AgentOptions): SvpAgent {
   const { config, clock, log } = options;
   const commands = createCommands(config.netns, clock, log);
-  const svp = createSvpClient({
-    host: config.svp.host,
-    port: config.svp.port,
+  const { query_ms, ...server } = config.svp;
+  const timeouts = { query_ms };
+  const svp = createSvpClient({ ...server, clock, log, timeouts });
+  const announcer = createAnnouncer({
+    commands,
+    inside: createCommands(options.instance, clock, log),
     clock,
     log,
-    timeouts: { query_ms: config.svp.query_ms },
+    name: options.instance,
   });
-  const announcer = createAnnouncer(commands, clock, log, options.instance);
   const overlays = config.vnets.map((one) =>
     createOverlay(options, commands, svp, announcer, one),
   );
@@ -213,7 +217,8 @@ export function createSvpAgent(options: AgentOptions): SvpAgent {
         await new Promise<void>((started) => {
           commands.monitor(onLine, started);
         });
-        for (const one of overlays) await prepare(options, commands, one);
+        for (const one of overlays)
+          await prepare(options, commands, announcer, one);
       } catch (error) {
         await stop(false);
         throw error;

@@ -41,7 +41,7 @@ export interface VnetOptions {
   underlayIp: Ipv4;
   clock: Clock;
   log: Logger;
-  /** Tells the instances that an IP has another MAC. */
+  /** Tells the instances which MAC an IP has now. */
   announce: (ip: Ipv4, mac: Mac) => void;
 }
 
@@ -126,7 +126,7 @@ function createTable(options: VnetOptions) {
       if (now === mac) return;
       neighbours.set(ip, mac);
       tables.setNeighbour(ip, mac);
-      if (now !== undefined) options.announce(ip, mac);
+      options.announce(ip, mac);
     },
     removeIp(ip: Ipv4): void {
       if (neighbours.delete(ip)) tables.removeNeighbour(ip);

@@ -214,7 +214,7 @@ async function scene(
     clock,
     random: Math.random,
     log: silentLogger(),
-    instance: `sv${process.pid}a`,
+    instance: `sx${process.pid}`,
   });
   try {
     await agent.start();
@@ -348,7 +348,7 @@ test('the fabric VLAN is inside VXLAN and nowhere else', {
       clock,
       random: Math.random,
       log: silentLogger(),
-      instance: `sv${process.pid}b`,
+      instance: `sy${process.pid}`,
     });
     await other.start();
     const mac = '90:b8:d0:00:00:10';

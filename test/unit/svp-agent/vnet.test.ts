@@ -86,7 +86,7 @@ test('a miss sets the endpoint before the neighbour, once', async (t) => {
   t.equal(s.questions.length, 1, 'asked once');
   await s.answer({ ...at(), mac: MAC });
   t.deepEqual(s.told(), [`fdb ${MAC} ${A}`, `neigh ${IP} ${MAC}`]);
-  t.deepEqual(s.announced, [], 'nobody had the IP before');
+  t.deepEqual(s.announced, [`${IP} ${MAC}`], 'who asked need not ask again');
 });
 
 test('not found is believed for a second, and no longer', async (t) => {
@@ -162,6 +162,7 @@ test('an event changes what is known and adds nothing', async (t) => {
   void s.vnet.missIp(IP);
   await s.answer({ ...at(), mac: MAC });
   s.told();
+  s.announced.length = 0;
   s.vnet.changed(IP, { ...at(B), mac: MAC });
   t.deepEqual(s.told(), [`fdb ${MAC} ${B}`], 'a moved router');
   s.vnet.changed(IP, { ...at(A), mac: OTHER });
