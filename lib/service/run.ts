@@ -39,6 +39,8 @@ export type Stop = () => Promise<void>;
 
 /** How long a stop may take before the process ends anyway. */
 const STOP_LIMIT_MS = 10_000;
+/** A second signal within this is the same one. */
+const IMPATIENT_MS = 300;
 
 /**
  * Runs a program and ends the process.
@@ -89,11 +91,15 @@ function parse(program: Program, argv: string[]): Parsed {
 }
 
 function untilSignal(program: Program, stop: Stop): void {
-  let asked = false;
+  let asked: number | null = null;
   const end = (signal: NodeJS.Signals) => {
-    // A second signal is an operator who does not want to wait.
-    if (asked) process.exit(1);
-    asked = true;
+    if (asked !== null) {
+      // An operator who does not want to wait; timeout(1) and shells, which
+      // signal a process and then its group, mean one signal.
+      if (performance.now() - asked > IMPATIENT_MS) process.exit(1);
+      return;
+    }
+    asked = performance.now();
     const limit = setTimeout(() => {
       process.stderr.write(`${program.name}: ${signal}: stop took too long\n`);
       process.exit(1);

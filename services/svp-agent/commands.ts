@@ -34,6 +34,8 @@ export interface Commands {
 }
 
 const RESTART_MS = 200;
+/** A terminal's Ctrl-C is for us; these end when we close them. */
+const detached = true;
 
 interface Keeper {
   child(): ChildProcess | null;
@@ -115,7 +117,7 @@ export function createCommands(
     if (existing !== undefined) return existing;
     const words = [...inside, '-force', '-batch', '-'];
     const start = () =>
-      spawn(tool, words, { stdio: ['pipe', 'ignore', 'pipe'] });
+      spawn(tool, words, { stdio: ['pipe', 'ignore', 'pipe'], detached });
     const keeper = keep(start, clock, log, `${tool} -batch`);
     keepers.set(tool, keeper);
     return keeper;
@@ -134,7 +136,10 @@ export function createCommands(
       // A large receive buffer: misses that do not fit are lost.
       const words = [...inside, '-rcvbuf', '4194304', 'monitor', 'neigh'];
       const start = () => {
-        const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'pipe'] });
+        const child = spawn('ip', words, {
+          stdio: ['ignore', 'pipe', 'pipe'],
+          detached,
+        });
         createInterface({ input: child.stdout }).on('line', onLine);
         child.on('spawn', onStart);
         return child;
