@@ -99,6 +99,9 @@ class FlowTable {
   // Ends a live flow: into quarantine, or out of the table.
   void end(vxlnat_flow& flow, Tick now);
 
+  // Takes a record in quarantine out of the table.
+  void forget(vxlnat_flow& flow) { release(index_of(flow)); }
+
   // Ends expired flows; looks at no more than about `budget` records.
   // Returns true when it stopped for that.
   bool sweep(Tick now, std::size_t budget);

@@ -42,6 +42,7 @@ struct Fragment {
   bool known = false;  // the first fragment has come
   Translation translation;
   std::uint32_t rule = 0;
+  std::uint16_t vlan = 0;
   Vni vnet = 0;
   Tick since = 0;
   std::uint32_t held_first = PacketPool::kNone;

@@ -73,7 +73,6 @@ struct Translation {
   std::uint16_t ip_id = 0;     // with `new_id`
   bool new_id = false;
   bool ports = false;  // ports or the ICMP identifier are translated
-  std::uint8_t ttl_step = 1;
 };
 
 struct Packet {
@@ -86,7 +85,8 @@ struct Packet {
   Vni vnet = 0;                 // decap, choose_inbound
   std::uint32_t vnet_slot = 0;  // find_vnet, choose_inbound
   std::uint32_t rule = 0;       // the rule whose router the packet uses
-  Mac inner_src = 0;            // decap: the sender's MAC, for replies
+  Mac inner_src = 0;            // decap: the sender, for replies
+  Mac inner_dst = 0;            // decap
   bool from_inside = false;     // decap
   bool arp = false;             // parse
   std::uint8_t proto = 0;       // parse, and all that follow
@@ -100,7 +100,14 @@ struct Packet {
   Ip4 src = 0;
   Ip4 dst = 0;
   std::uint8_t drop_reason = 0xff;  // Drop, for traces and tests
+  std::uint16_t vlan = 0;           // of the way into a fabric; 0: untagged
   Translation translation;
+  // ICMP errors: what replaces the quoted packet's source (inbound) or
+  // destination (outbound).
+  Ip4 quote_ip = 0;
+  std::uint16_t quote_port = 0;
+  bool quote_ports = false;
+  bool quote_source = false;
 
   std::span<std::uint8_t> bytes() const { return {data, length}; }
 };

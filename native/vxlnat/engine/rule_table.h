@@ -63,6 +63,10 @@ class RuleTable {
   bool is_live(std::uint32_t rule) const {
     return rules_[rule].state == static_cast<std::uint32_t>(RuleState::kLive);
   }
+  // Whether a rule remembered by a packet that waited is still that vnet's.
+  bool is_live_in(std::uint32_t rule, Vni vni) const {
+    return is_live(rule) && rules_[rule].vni == vni;
+  }
   bool is_public(Ip4 ip) const { return find_public(ip) != 0; }
 
   // Adds a rule whose {vnet, prefix} is not there; null or why not.

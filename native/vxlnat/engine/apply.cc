@@ -1,0 +1,189 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Changes of the configuration. Each either holds afterwards or has changed
+// nothing and says why in a sentence; each may be repeated.
+
+#include <algorithm>
+
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "engine/stages.h"
+
+namespace vxlnat {
+
+namespace {
+
+// Gives each 1:1 entry of a vnet the rule that covers it now.
+void cover_again(Context& c, Vni vni) {
+  const std::uint32_t slot = c.rules.find_vnet(vni);
+  if (slot == kNoSlot || c.rules.vnet(slot).one_to_ones == 0) return;
+  c.one_to_ones.each([&](vxlnat_one_to_one& entry) {
+    if (entry.vni == vni) entry.rule = c.rules.match(slot, entry.private_ip);
+  });
+}
+
+void take_rule_out(Context& c, std::uint32_t rule) {
+  c.drop_public(c.rules.at(rule).public_ip);
+  c.rules.remove(rule);
+}
+
+const char* apply_one(Context& c, const AddUl3& op) {
+  if (op.ip == 0) return "the underlay address must not be 0.0.0.0";
+  if (std::find(c.ul3s.begin(), c.ul3s.end(), op.ip) == c.ul3s.end()) {
+    c.ul3s.push_back(op.ip);
+  }
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const RemoveUl3& op) {
+  std::erase(c.ul3s, op.ip);
+  return nullptr;
+}
+
+const char* check_rule(const Context& c, const SetRule& op) {
+  if (op.vnet > kMaxVni) return "the vnet must be at most 16777215";
+  if (op.vnet == c.config.probe_vnet) {
+    return "the vnet is the one for liveness probes";
+  }
+  if (op.vlan > 4094) return "the VLAN must be at most 4094";
+  if (op.prefix.bits > 32 ||
+      (op.prefix.address & op.prefix.mask()) != op.prefix.address) {
+    return "the prefix has bits behind its length";
+  }
+  if (!op.prefix.covers(op.router_ip)) {
+    return "the router's address is not in the prefix";
+  }
+  if (op.router_mac == 0 || (op.router_mac >> 40 & 1) != 0 ||
+      op.router_mac >> 48 != 0) {
+    return "the router's MAC is not a station's address";
+  }
+  if (op.public_ip == 0) return "the public address must not be 0.0.0.0";
+  if (c.one_to_ones.find_public(op.public_ip) != nullptr) {
+    return "the public address is used by a 1:1 entry";
+  }
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const SetRule& op) {
+  if (const char* error = check_rule(c, op)) return error;
+  const std::uint32_t old = c.rules.find(op.vnet, op.prefix);
+  if (old != kNoSlot && c.rules.at(old).public_ip == op.public_ip) {
+    c.rules.update(old, op);
+    return nullptr;
+  }
+  if (const char* error = c.rules.add(op)) return error;
+  c.hold_public(op.public_ip);
+  // Another public address ends the flows on the old one.
+  if (old != kNoSlot) take_rule_out(c, old);
+  cover_again(c, op.vnet);
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const RemoveRule& op) {
+  const std::uint32_t rule = c.rules.find(op.vnet, op.prefix);
+  if (rule == kNoSlot) return nullptr;
+  const std::uint32_t slot = c.rules.at(rule).vnet_slot;
+  bool needed = false;
+  if (c.rules.vnet(slot).one_to_ones > 0) {
+    c.one_to_ones.each([&](const vxlnat_one_to_one& entry) {
+      needed |= entry.rule == rule &&
+                c.rules.match_but(slot, entry.private_ip, rule) == kNoSlot;
+    });
+  }
+  if (needed) return "a 1:1 entry needs this rule; remove the entry first";
+  take_rule_out(c, rule);
+  cover_again(c, op.vnet);
+  if (c.rules.find_vnet(op.vnet) == kNoSlot) c.remotes.remove_vnet(op.vnet);
+  return nullptr;
+}
+
+void take_entry_out(Context& c, vxlnat_one_to_one& entry) {
+  c.rules.vnet(c.rules.at(entry.rule).vnet_slot).one_to_ones--;
+  c.drop_public(entry.public_ip);
+  c.one_to_ones.remove(entry);
+}
+
+const char* apply_one(Context& c, const SetOneToOne& op) {
+  if (op.vlan > 4094) return "the VLAN must be at most 4094";
+  if (op.public_ip == 0) return "the public address must not be 0.0.0.0";
+  if (c.rules.is_public(op.public_ip)) {
+    return "the public address is used by a rule";
+  }
+  const std::uint32_t slot = c.rules.find_vnet(op.vnet);
+  const std::uint32_t rule =
+      slot == kNoSlot ? kNoSlot : c.rules.match(slot, op.private_ip);
+  if (rule == kNoSlot) return "no rule of the vnet covers the private address";
+  vxlnat_one_to_one* taken = c.one_to_ones.find_public(op.public_ip);
+  vxlnat_one_to_one* entry = c.one_to_ones.find_private(op.vnet, op.private_ip);
+  if (taken != nullptr && taken != entry) {
+    return "the public address belongs to another 1:1 entry";
+  }
+  if (entry != nullptr && taken == entry) {
+    entry->vlan = op.vlan;
+    return nullptr;
+  }
+  if (entry != nullptr) take_entry_out(c, *entry);
+  vxlnat_one_to_one* made = c.one_to_ones.add(op);
+  if (made == nullptr) return "the table of 1:1 entries is full";
+  made->rule = rule;
+  c.rules.vnet(slot).one_to_ones++;
+  c.hold_public(op.public_ip);
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const RemoveOneToOne& op) {
+  vxlnat_one_to_one* entry = c.one_to_ones.find_private(op.vnet, op.private_ip);
+  if (entry != nullptr) take_entry_out(c, *entry);
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const SetRemote& op) {
+  if (op.vnet > kMaxVni) return "the vnet must be at most 16777215";
+  if (op.mac >> 48 != 0) return "the MAC must have 48 bits";
+  if (op.ul3_ip == 0) return "the underlay address must not be 0.0.0.0";
+  vxlnat_remote* remote = c.remotes.set(op);
+  if (remote == nullptr) return "the table of remotes is full";
+  for (std::uint32_t slot;
+       (slot = c.remotes.take(*remote)) != PacketPool::kNone;) {
+    (void)encap(c, c.remotes.at(slot));
+    c.remotes.release(slot);
+  }
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const RemoveRemote& op) {
+  c.remotes.remove(op.vnet, op.ip);
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const RemoveRemoteMac& op) {
+  c.remotes.remove_mac(op.vnet, op.mac);
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const RemoteNotFound& op) {
+  c.remotes.not_found(op.vnet, op.ip, c.now + op.retry_ms);
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const RemoveFlow& op) {
+  vxlnat_flow* flow =
+      c.flows.live_outside(outside_key(op.proto, op.public_ip, op.public_port,
+                                       op.remote_ip, op.remote_port),
+                           c.now);
+  if (flow != nullptr) c.flows.end(*flow, c.now);
+  return nullptr;
+}
+
+}  // namespace
+
+const char* Engine::apply(const Operation& operation, Tick now, Outbox& out) {
+  context_->now = now;
+  context_->out = &out;
+  return std::visit([this](const auto& op) { return apply_one(*context_, op); },
+                    operation);
+}
+
+}  // namespace vxlnat

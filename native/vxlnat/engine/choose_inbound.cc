@@ -1,0 +1,93 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Stage 5, inbound: whom a public address and port belong to. A 1:1 entry
+// takes everything sent to its address; a rule's address only what belongs to
+// a live flow.
+//
+// Before: parsed; the packet is in the form the outside knows.
+// After: vnet, vnet_slot, rule, vlan and translation are set.
+// Drops: UnknownPublic, NoFlow, NoRule, IcmpType, what ICMP errors drop. A
+// segment that belongs to nobody is not answered (facts: nat-behaviour T5).
+
+#include "engine/stages.h"
+#include "engine/wire.h"
+
+namespace vxlnat {
+
+namespace {
+
+Drop by_entry(Context& c, Packet& p, const vxlnat_one_to_one& entry) {
+  if (!c.rules.is_live(entry.rule)) return Drop::kNoRule;
+  if (p.first && p.icmp == IcmpKind::kOther) {
+    const std::uint8_t type = p.data[p.l4];
+    if (type == 4 || type == 5 || type == 9 || type == 10) {
+      return Drop::kIcmpType;
+    }
+  }
+  p.vnet = entry.vni;
+  p.vnet_slot = c.rules.at(entry.rule).vnet_slot;
+  p.rule = entry.rule;
+  p.vlan = entry.vlan;
+  p.translation = {.src = p.src,
+                   .dst = entry.private_ip,
+                   .src_port = p.sport,
+                   .dst_port = p.dport};
+  return Drop::kCount;
+}
+
+Drop by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
+  bool refresh = true;
+  if (p.proto == kTcp) {
+    const TcpStep step = tcp_step(static_cast<FlowState>(flow.state),
+                                  p.data[p.l4 + wire::tcp::kFlags], false);
+    refresh = step.refresh;
+    c.flows.set_state(flow, step.state, c.now);
+  }
+  if (refresh) c.flows.seen(flow, c.now);
+  flow.packets_in++;
+  const vxlnat_rule& rule = c.rules.at(flow.rule);
+  p.vnet = flow.vni_proto >> 8;
+  p.vnet_slot = rule.vnet_slot;
+  p.rule = flow.rule;
+  p.vlan = rule.vlan;
+  p.translation = {.src = p.src,
+                   .dst = flow.private_ip,
+                   .src_port = p.sport,
+                   .dst_port = flow.private_port,
+                   .ports = true};
+  return Drop::kCount;
+}
+
+}  // namespace
+
+Drop resolve_inbound(Context& c, Packet& p) {
+  if (p.first && p.icmp == IcmpKind::kError) {
+    return resolve_error_inbound(c, p);
+  }
+  const vxlnat_one_to_one* entry = c.one_to_ones.find_public(p.dst);
+  if (entry != nullptr) return by_entry(c, p, *entry);
+  if (!p.first) {
+    return recall_fragment(c, p, kOutside) ? Drop::kCount : Drop::kNoFlow;
+  }
+  const bool shares = p.proto == kTcp || p.proto == kUdp ||
+                      (p.proto == kIcmp && p.icmp == IcmpKind::kReply);
+  vxlnat_flow* flow =
+      shares ? c.flows.live_outside(
+                   outside_key(p.proto, p.dst, p.dport, p.src, p.sport), c.now)
+             : nullptr;
+  if (flow != nullptr) return by_flow(c, p, *flow);
+  return c.rules.is_public(p.dst) ? Drop::kNoFlow : Drop::kUnknownPublic;
+}
+
+Verdict choose_inbound(Context& c, Packet& p) {
+  const Drop reason = resolve_inbound(c, p);
+  if (reason == Drop::kCount) return Verdict::proceed();
+  if (!p.first && reason == Drop::kNoFlow && c.rules.is_public(p.dst)) {
+    return hold_fragment(c, p, kOutside);
+  }
+  return c.drop(p, reason);
+}
+
+}  // namespace vxlnat

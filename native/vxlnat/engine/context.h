@@ -1,0 +1,108 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Everything the stages work with: the tables, the counters, and for the
+// packet in hand the time and where to send. Nothing here is about one packet.
+
+#ifndef VXLNAT_ENGINE_CONTEXT_H_
+#define VXLNAT_ENGINE_CONTEXT_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/config.h"
+#include "engine/flow_table.h"
+#include "engine/fragment_table.h"
+#include "engine/hash.h"
+#include "engine/one_to_one.h"
+#include "engine/packet.h"
+#include "engine/rate_limit.h"
+#include "engine/remote_table.h"
+#include "engine/rule_table.h"
+#include "engine/shared_tables.h"
+#include "engine/stats.h"
+#include "engine/verdict.h"
+
+namespace vxlnat {
+
+// Memory of the engine's own, when nobody gave any.
+struct FreeAligned {
+  void operator()(std::uint8_t* memory) const {
+    ::operator delete[](memory, std::align_val_t{64});
+  }
+};
+using OwnedMemory = std::unique_ptr<std::uint8_t[], FreeAligned>;
+
+struct Context {
+  Context(const EngineConfig& engine_config, OwnedMemory own,
+          const SharedTables& tables)
+      : config(engine_config),
+        key(hash_key(engine_config.seed)),
+        memory(std::move(own)),
+        random(key),
+        rules(tables.rules, config, key, stats),
+        one_to_ones(tables.one_to_ones, config, key, stats),
+        flows(tables.flows, config, key, stats),
+        remotes(tables.remotes, config, key, stats),
+        fragments(config, key, stats),
+        icmp_limit(key) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  Verdict drop(Packet& packet, Drop reason) {
+    return vxlnat::drop(stats, packet, reason);
+  }
+
+  // Whether a datagram sent to `ip` is for us.
+  bool serves(Ip4 ip) const {
+    if (ul3s.empty()) return true;
+    for (const Ip4 each : ul3s) {
+      if (each == ip) return true;
+    }
+    return false;
+  }
+
+  // Public addresses are held in the filter once for each rule and entry.
+  void hold_public(Ip4 ip) { ours[filter_slot(ip)]++; }
+  void drop_public(Ip4 ip) { ours[filter_slot(ip)]--; }
+  // False when `ip` is surely no public address of ours; spares the packets
+  // that leave two look-ups.
+  bool maybe_ours(Ip4 ip) const { return ours[filter_slot(ip)] != 0; }
+
+  // The next IP identifier for datagrams that may be fragmented, so that
+  // hosts behind one address do not collide (RFC 6864 section 5.3.1).
+  std::uint16_t next_ip_id(Ip4 src, Ip4 dst, std::uint8_t proto) {
+    return ip_ids[hash16(key, std::uint64_t{src} << 32 | dst, proto) %
+                  ip_ids.size()]++;
+  }
+
+  static std::size_t filter_slot(Ip4 ip) { return (ip * 0x9e3779b1u) >> 16; }
+
+  const EngineConfig config;
+  const HashKey key;
+  const OwnedMemory memory;
+  Stats stats;
+  Random random;
+  RuleTable rules;
+  OneToOneTable one_to_ones;
+  FlowTable flows;
+  RemoteTable remotes;
+  FragmentTable fragments;
+  RateLimit icmp_limit;
+  std::vector<Ip4> ul3s;
+  std::vector<std::uint32_t> ours = std::vector<std::uint32_t>(65536);
+  std::array<std::uint16_t, 1024> ip_ids{};
+  // Where replies and pieces are made; one user at a time.
+  std::array<std::uint8_t, kHeadroom + 9216> scratch{};
+
+  // For the packet in hand.
+  Tick now = 0;
+  Outbox* out = nullptr;
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_CONTEXT_H_

@@ -1,0 +1,213 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Making an engine, handing packets to the two sequences, the regular sweep
+// and the copying of flows; see engine.h.
+
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "engine/context.h"
+#include "engine/stages.h"
+
+namespace vxlnat {
+
+namespace {
+
+constexpr std::uint32_t kMostFlows = 1u << 27;
+constexpr std::uint32_t kMostEntries = 1u << 24;
+// Flow records looked at in one call of list_flows.
+constexpr std::uint64_t kListScan = 65536;
+
+const char* check_rooms(const EngineConfig& config) {
+  const auto bad = [](std::uint32_t n) { return n < 1 || n > kMostEntries; };
+  if (bad(config.max_vnets)) return "max_vnets must be 1 to 16777216";
+  if (bad(config.max_rules)) return "max_rules must be 1 to 16777216";
+  if (bad(config.max_one_to_ones)) {
+    return "max_one_to_ones must be 1 to 16777216";
+  }
+  if (bad(config.max_remotes)) return "max_remotes must be 1 to 16777216";
+  if (bad(config.max_fragments)) return "max_fragments must be 1 to 16777216";
+  if (config.max_held > 65536) return "max_held must be at most 65536";
+  if (config.max_waiting > 65536) return "max_waiting must be at most 65536";
+  if (config.vnet_share_percent < 1 || config.vnet_share_percent > 100) {
+    return "vnet_share_percent must be 1 to 100";
+  }
+  return nullptr;
+}
+
+const char* check(const EngineConfig& config) {
+  if (config.vxlan_port == 0) return "vxlan_port must not be 0";
+  if (config.probe_vnet > kMaxVni) return "probe_vnet must be at most 16777215";
+  // RFC 791: 68 is the least; more than scratch holds is no use.
+  if (config.inner_mtu < 576 || config.inner_mtu > 9000) {
+    return "inner_mtu must be 576 to 9000";
+  }
+  if (config.max_flows < 1 || config.max_flows > kMostFlows) {
+    return "max_flows must be 1 to 134217728";
+  }
+  if (config.port_low < 1 || config.port_low > config.port_high) {
+    return "port_low must be at least 1 and at most port_high";
+  }
+  const Timers& t = config.timers;
+  for (const std::uint32_t each : {t.tcp_established, t.tcp_opening,
+                                   t.tcp_closing, t.udp, t.icmp, t.fragment}) {
+    if (each == 0 || each > 0x7fffffff) {
+      return "timers must be 1 to 2147483647 ms";
+    }
+  }
+  if (t.quarantine > 0x7fffffff) {
+    return "timers.quarantine must be at most 2147483647 ms";
+  }
+  return check_rooms(config);
+}
+
+}  // namespace
+
+std::size_t Engine::shared_bytes(const EngineConfig& config) {
+  return plan_tables(config).bytes;
+}
+
+std::unique_ptr<Engine> Engine::create(const EngineConfig& config,
+                                       const char** error,
+                                       std::span<std::uint8_t> shared) {
+  *error = check(config);
+  if (*error != nullptr) return nullptr;
+  vxlnat_layout layout = plan_tables(config);
+  OwnedMemory own;
+  std::uint8_t* base = shared.data();
+  if (shared.empty()) {
+    own.reset(static_cast<std::uint8_t*>(
+        ::operator new[](layout.bytes, std::align_val_t{64}, std::nothrow)));
+    base = own.get();
+    if (base != nullptr) std::memset(base, 0, layout.bytes);
+  } else if (shared.size() < layout.bytes) {
+    *error = "the shared memory is too small";
+    return nullptr;
+  }
+  if (base == nullptr) {
+    *error = "there is not enough memory for max_flows";
+    return nullptr;
+  }
+  const HashKey key = hash_key(config.seed);
+  layout.key[0] = key.k0;
+  layout.key[1] = key.k1;
+  std::memcpy(base, &layout, sizeof layout);
+  return std::unique_ptr<Engine>(new Engine(std::make_unique<Context>(
+      config, std::move(own), SharedTables(base, layout))));
+}
+
+Engine::Engine(std::unique_ptr<Context> context)
+    : context_(std::move(context)) {}
+
+Engine::~Engine() = default;
+
+void Engine::process_underlay(Packet& packet, Tick now, Outbox& out) {
+  Context& c = *context_;
+  c.now = now;
+  c.out = &out;
+  c.stats.rx_underlay_packets.add();
+  c.stats.rx_underlay_bytes.add(packet.length);
+  (void)outbound(c, packet);
+}
+
+void Engine::process_external(Packet& packet, Tick now, Outbox& out) {
+  Context& c = *context_;
+  c.now = now;
+  c.out = &out;
+  c.stats.rx_external_packets.add();
+  c.stats.rx_external_bytes.add(packet.length);
+  (void)inbound(c, packet);
+}
+
+void Engine::process_underlay(std::span<Packet> packets, Tick now,
+                              Outbox& out) {
+  prefetch_outbound(*context_, packets);
+  for (Packet& packet : packets) process_underlay(packet, now, out);
+}
+
+void Engine::process_external(std::span<Packet> packets, Tick now,
+                              Outbox& out) {
+  prefetch_inbound(*context_, packets);
+  for (Packet& packet : packets) process_external(packet, now, out);
+}
+
+bool Engine::sweep(Tick now, std::size_t budget) {
+  Context& c = *context_;
+  bool more = c.flows.sweep(now, budget);
+  more |= c.remotes.sweep(now, budget);
+  more |= c.fragments.sweep(now, budget);
+  if (!c.flows.reaping() && c.rules.reap_wanted()) {
+    c.rules.begin_reap();
+    c.flows.begin_reap();
+  }
+  if (c.flows.reaping()) {
+    if (!c.flows.reap(budget * 16)) {
+      c.rules.end_reap();
+    } else {
+      more = true;
+    }
+  }
+  return more;
+}
+
+std::size_t Engine::take_misses(std::span<Miss> out) {
+  return context_->remotes.take_misses(out);
+}
+
+const Stats& Engine::stats() const { return context_->stats; }
+
+namespace {
+
+bool matches(const FlowFilter& filter, const vxlnat_flow& flow) {
+  return (!filter.vnet || *filter.vnet == flow.vni_proto >> 8) &&
+         (!filter.private_ip || *filter.private_ip == flow.private_ip) &&
+         (!filter.public_ip || *filter.public_ip == flow.public_ip) &&
+         (!filter.remote_ip || *filter.remote_ip == flow.remote_ip);
+}
+
+FlowInfo describe(const FlowTable& flows, const vxlnat_flow& flow, Tick now) {
+  const Tick idle = flows.idle(flow, now);
+  const Tick timeout = flows.timeout(flow);
+  return {.vnet = flow.vni_proto >> 8,
+          .proto = static_cast<std::uint8_t>(flow.vni_proto),
+          .private_ip = flow.private_ip,
+          .private_port = flow.private_port,
+          .public_ip = flow.public_ip,
+          .public_port = flow.public_port,
+          .remote_ip = flow.remote_ip,
+          .remote_port = flow.remote_port,
+          .state = state_name(static_cast<FlowState>(flow.state)),
+          .idle_ms = idle,
+          .expires_ms = timeout - std::min(idle, timeout),
+          .packets_out = flow.packets_out,
+          .packets_in = flow.packets_in};
+}
+
+}  // namespace
+
+FlowPage Engine::list_flows(const FlowFilter& filter, std::span<FlowInfo> out,
+                            std::uint64_t cursor, Tick now) const {
+  const FlowTable& flows = context_->flows;
+  FlowPage page;
+  const std::uint64_t size = flows.size();
+  const std::uint64_t stop = std::min(size, cursor + kListScan);
+  for (; cursor < stop && page.count < out.size(); cursor++) {
+    const vxlnat_flow& flow = flows.at(static_cast<std::uint32_t>(cursor));
+    if (!is_live(static_cast<FlowState>(flow.state)) || flows.is_dead(flow) ||
+        flows.idle(flow, now) >= flows.timeout(flow) ||
+        !matches(filter, flow)) {
+      continue;
+    }
+    out[page.count++] = describe(flows, flow, now);
+  }
+  if (cursor < size) page.cursor = cursor;
+  return page;
+}
+
+}  // namespace vxlnat

@@ -1,0 +1,72 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Fragments (facts: nat-behaviour F1 to F5). The first fragment is translated
+// like any packet and leaves its translation in the table; a later one finds
+// it there, or waits for it. Fragments of 1:1 traffic need no memory: their
+// translation is in the address alone.
+//
+// Before `recall`: parsed, a later fragment. Before `remember`: a first
+// fragment whose translation is chosen and not yet done.
+// Drops: FragmentLimit, UnknownVnet.
+
+#include "engine/stages.h"
+#include "engine/wire.h"
+
+namespace vxlnat {
+
+FragmentKey fragment_key(const Packet& p, std::uint32_t realm) {
+  return {realm, p.src, p.dst, get16(p.data + wire::ip::kId), p.proto};
+}
+
+bool recall_fragment(Context& c, Packet& p, std::uint32_t realm) {
+  const Fragment* entry = c.fragments.find(fragment_key(p, realm), c.now);
+  if (entry == nullptr || !entry->known ||
+      !c.rules.is_live_in(entry->rule, entry->vnet)) {
+    return false;
+  }
+  p.translation = entry->translation;
+  p.rule = entry->rule;
+  p.vlan = entry->vlan;
+  p.vnet = entry->vnet;
+  p.vnet_slot = c.rules.at(entry->rule).vnet_slot;
+  return true;
+}
+
+Verdict hold_fragment(Context& c, Packet& p, std::uint32_t realm) {
+  return c.fragments.hold(fragment_key(p, realm), p, c.now);
+}
+
+Verdict remember_fragment(Context& c, Packet& p, std::uint32_t realm) {
+  if (!p.translation.ports) return Verdict::proceed();
+  const FragmentKey key = fragment_key(p, realm);
+  Fragment* entry = c.fragments.find(key, c.now);
+  if (entry == nullptr) entry = c.fragments.add(key, c.now);
+  if (entry == nullptr) return c.drop(p, Drop::kFragmentLimit);
+  entry->known = true;
+  entry->translation = p.translation;
+  entry->rule = p.rule;
+  entry->vlan = p.vlan;
+  entry->vnet = p.vnet;
+  return Verdict::proceed();
+}
+
+void release_fragments(Context& c, const FragmentKey& key) {
+  Fragment* entry = c.fragments.find(key, c.now);
+  if (entry == nullptr || !entry->known) return;
+  for (std::uint32_t slot;
+       (slot = c.fragments.take(*entry)) != PacketPool::kNone;) {
+    Packet& held = c.fragments.at(slot);
+    if (!held.from_inside || held.turns > 0) {
+      (void)inbound_ip(c, held);
+    } else if (c.rules.find_vnet(held.vnet) == held.vnet_slot) {
+      (void)outbound_ip(c, held);
+    } else {
+      (void)c.drop(held, Drop::kUnknownVnet);
+    }
+    c.fragments.release(slot);
+  }
+}
+
+}  // namespace vxlnat

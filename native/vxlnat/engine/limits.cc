@@ -1,0 +1,49 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Stages 4b and 5b: packets whose time has run out, and packets that are too
+// long for the fabric. The sender is told: from inside by the router's
+// address, from outside by the public address it sent to (facts:
+// nat-behaviour I12, L1, M2; RFC 1812 sections 5.3.1 and 4.3.2).
+//
+// Before: parsed; inbound also chosen, so that nobody is told anything about
+// an address that is not ours.
+// After: TTL is at least 2 on the first pass; what exceeds the inner MTU may
+// be fragmented.
+// Drops: TtlExceeded, TooBig, SpoofedSource.
+
+#include "engine/stages.h"
+#include "engine/wire.h"
+
+namespace vxlnat {
+
+namespace {
+constexpr IcmpError kExpired = {wire::icmp::kTimeExceeded, 0, 0};
+}
+
+Verdict check_ttl_inside(Context& c, Packet& p) {
+  if (p.data[wire::ip::kTtl] > 1) return Verdict::proceed();
+  p.rule = c.rules.match(p.vnet_slot, p.src);
+  if (p.rule == kNoSlot) return c.drop(p, Drop::kSpoofedSource);
+  report_inside(c, p, kExpired);
+  return c.drop(p, Drop::kTtlExceeded);
+}
+
+Verdict check_ttl_outside(Context& c, Packet& p) {
+  if (p.turns > 0 || p.data[wire::ip::kTtl] > 1) return Verdict::proceed();
+  report_outside(c, p, kExpired);
+  return c.drop(p, Drop::kTtlExceeded);
+}
+
+Verdict check_size(Context& c, Packet& p) {
+  if (p.length <= c.config.inner_mtu || !wire::ip::dont_fragment(p.data)) {
+    return Verdict::proceed();
+  }
+  report_outside(c, p,
+                 {wire::icmp::kUnreachable, wire::icmp::kFragmentationNeeded,
+                  c.config.inner_mtu});
+  return c.drop(p, Drop::kTooBig);
+}
+
+}  // namespace vxlnat
