@@ -27,6 +27,12 @@
  *    hold-down has passed. Hold-down doubles with each fall and is forgotten
  *    after a long enough quiet time: a flapping zone moves its work once.
  *
+ *
+ * While another zone serves this one's UL3 by takeover, whoever answers there
+ * is the other: the zone is not probed (`unprobed`) and returns by heartbeats
+ * whose counter rises. When it has its UL3 back it must answer a probe within
+ * the grace (`probedAgain`).
+ *
  * The observer must not mistake its own faults for others' silence. When it
  * slept, nothing is judged (`overslept`). When its own link is cut, all zones
  * fall silent together: work goes only to a zone that answers *now*
@@ -73,6 +79,8 @@ export interface Liveness {
   /** Probes missed in a row. */
   missed: number;
   last_probe_ok: number | null;
+  /** By when it must answer a probe, after it got its UL3 back. */
+  probe_due: number | null;
   last_heartbeat: number | null;
   progress: number | null;
   /** Heartbeats in a row whose progress did not rise. */
@@ -91,12 +99,27 @@ export function unknownLiveness(now: number, config: LivenessConfig): Liveness {
     since: now,
     missed: 0,
     last_probe_ok: null,
+    probe_due: null,
     last_heartbeat: null,
     progress: null,
     frozen: 0,
     good: 0,
     hold_down_ms: config.hold_down_ms,
   };
+}
+
+/** What is left to go by when the zone's UL3 is another's. */
+export function unprobed(state: Liveness): Liveness {
+  return { ...state, last_probe_ok: null, probe_due: null, missed: 0, good: 0 };
+}
+
+/** The zone has its UL3 back: it must show so before long. */
+export function probedAgain(
+  state: Liveness,
+  now: number,
+  config: LivenessConfig,
+): Liveness {
+  return { ...unprobed(state), probe_due: now + config.grace_ms };
 }
 
 /** Whether probes are being answered now. */
@@ -146,6 +169,7 @@ function noted(
         ...state,
         missed: 0,
         last_probe_ok: now,
+        probe_due: null,
         frozen: 0,
         good: state.good + 1,
       };
@@ -180,6 +204,9 @@ function findCause(
 ): Cause | null {
   if (state.last_probe_ok !== null) {
     return state.missed >= config.probe.misses ? 'probes missed' : null;
+  }
+  if (state.probe_due !== null && now > state.probe_due) {
+    return 'probes missed';
   }
   if (state.frozen >= config.heartbeat.misses) return 'no progress';
   const limit = config.heartbeat.interval_ms * config.heartbeat.misses;

@@ -10,6 +10,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { Test } from 'tape';
 import { systemClock } from '#lib/clock.js';
+import type { Dataplane } from '#lib/model/dataplane.js';
 import { silentLogger } from '#lib/service/log.js';
 import { createApp } from '../../services/napi-nat/app.js';
 import type { NapiConfig } from '../../services/napi-nat/config.js';
@@ -190,7 +191,7 @@ export async function addNic(
   });
 }
 
-/** A zone's data path: answers probes until it is killed. */
+/** A zone that answers probes and sends heartbeats until it is killed. */
 export interface FakeZone {
   uuid: string;
   ip: string;
@@ -225,7 +226,18 @@ export async function addZone(
   n: number,
   at: { ip: string; port: number; standby?: boolean },
 ): Promise<FakeZone> {
+  const uuid = uuidOf(7, n);
   let socket: Socket | null = null;
+  let beating: NodeJS.Timeout | null = null;
+  let progress = 0;
+  const beat = async () => {
+    const plane = await world.call<Dataplane>('GET', '/dataplane');
+    progress += 1;
+    const { position, digest } = plane.body;
+    const flows = 0;
+    const body = { progress, position, digest, announced: [], flows };
+    if (beating) await world.call('POST', `/nat_zones/${uuid}/heartbeat`, body);
+  };
   const open = async () => {
     const opened = createSocket('udp4');
     opened.on('message', (packet, from) => {
@@ -237,14 +249,16 @@ export async function addZone(
     });
     at.port = opened.address().port;
     socket = opened;
+    beating = setInterval(() => void beat().catch(() => {}), 50);
   };
   const kill = () => {
+    if (beating) clearInterval(beating);
+    beating = null;
     socket?.close();
     socket = null;
   };
   await open();
   t.teardown(kill);
-  const uuid = uuidOf(7, n);
   await world.must('POST', '/nat_zones', {
     uuid,
     ul3_ip: at.ip,

@@ -33,6 +33,7 @@ import {
 import type { Prober } from '../probe/prober.js';
 import {
   lastSign,
+  register,
   see,
   type WatchedZone,
   watchedZone,
@@ -146,7 +147,7 @@ export class ZoneMonitor {
   #place(zone: NatZone): void {
     const known = this.#zones.get(zone.uuid);
     if (known) {
-      known.zone = zone;
+      register(known, zone, this.#ctx.clock.monotonic(), this.#config);
       return;
     }
     const now = this.#ctx.clock.monotonic();
@@ -154,7 +155,9 @@ export class ZoneMonitor {
   }
 
   #retarget(): void {
-    const zones = [...this.#zones.values()].map(({ zone }) => zone);
+    const zones = [...this.#zones.values()]
+      .map(({ zone }) => zone)
+      .filter((zone) => zone.ul3_served_by === null);
     this.#prober?.setTargets(
       zones.map(({ uuid, ul3_ip, ul3_port }) => ({
         zone: uuid,

@@ -15,8 +15,10 @@ import {
   type LivenessConfig,
   type Observation,
   observe,
+  probedAgain,
   probesAnswered,
   unknownLiveness,
+  unprobed,
 } from '../liveness.js';
 
 /** The last failover of a zone. */
@@ -70,6 +72,24 @@ export function watchedZone(
     lamented: false,
     failover: null,
   };
+}
+
+/**
+ * Takes in a zone's new registration. When its UL3 changes hands, what was
+ * seen there before says nothing any more.
+ */
+export function register(
+  watched: WatchedZone,
+  zone: NatZone,
+  now: number,
+  config: LivenessConfig,
+): void {
+  const taken = watched.zone.ul3_served_by !== null;
+  const takes = zone.ul3_served_by !== null;
+  watched.zone = zone;
+  if (taken === takes) return;
+  if (takes) watched.liveness = unprobed(watched.liveness);
+  else watched.liveness = probedAgain(watched.liveness, now, config);
 }
 
 /** Takes in an observation; tells whether the verdict changed. */

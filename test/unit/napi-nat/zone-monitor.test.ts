@@ -100,6 +100,17 @@ async function register(ctx: NapiContext, n: number): Promise<string> {
   return zone.uuid;
 }
 
+function beat(fields: Partial<Heartbeat>): Heartbeat {
+  return {
+    progress: 1,
+    position: 0,
+    digest: '',
+    announced: [],
+    flows: 0,
+    ...fields,
+  };
+}
+
 test('a zone serves from its first sign of life', async (t) => {
   const { ctx, alive, pass, state, targets } = await watch(t);
   const zone = await register(ctx, 6);
@@ -112,7 +123,7 @@ test('a zone serves from its first sign of life', async (t) => {
 });
 
 test('three misses, one failover, and back after hold-down', async (t) => {
-  const { ctx, monitor, alive, pass, state } = await watch(t);
+  const { ctx, monitor, alive, pass, state, targets } = await watch(t);
   const one = await register(ctx, 6);
   alive.add(one);
   await pass(200);
@@ -129,11 +140,43 @@ test('three misses, one failover, and back after hold-down', async (t) => {
   t.equal(failover?.heir, two);
   t.equal(failover?.cause, 'probes missed');
   t.equal(failover?.detect_ms, 300, 'three intervals after the last answer');
-  alive.add(one);
-  await pass(600);
+  t.deepEqual(targets(), [two], 'who answers at its UL3 now is the heir');
+  for (let progress = 1; progress <= 4; progress++) {
+    monitor.heartbeat(one, beat({ progress }));
+    await pass(200);
+  }
   t.equal(await state(one), 'down', 'not yet');
-  await pass(600);
-  t.equal(await state(one), 'up');
+  monitor.heartbeat(one, beat({ progress: 5 }));
+  await pass(200);
+  monitor.heartbeat(one, beat({ progress: 6 }));
+  await pass(200);
+  t.equal(await state(one), 'up', 'it is back by its heartbeats');
+  t.deepEqual(targets().sort(), [one, two].sort(), 'and probed again');
+});
+
+test('a zone that has its UL3 back must answer there', async (t) => {
+  const { ctx, monitor, alive, pass, state } = await watch(t);
+  const one = await register(ctx, 6);
+  const two = await register(ctx, 7);
+  alive.add(one);
+  alive.add(two);
+  await pass(300);
+  alive.delete(one);
+  await pass(400);
+  let progress = 0;
+  const beating = async (ms: number) => {
+    for (let gone = 0; gone < ms; gone += 200) {
+      progress += 1;
+      monitor.heartbeat(one, beat({ progress }));
+      await pass(200);
+    }
+  };
+  await beating(1600);
+  t.equal(await state(one), 'up', 'its daemon is back');
+  await beating(9000);
+  t.equal(await state(one), 'up', 'it has its grace');
+  await beating(2000);
+  t.equal(await state(one), 'down', 'its data path never came');
 });
 
 test('the last zone stays; a zone that joins inherits', async (t) => {
@@ -194,14 +237,6 @@ test('a heartbeat says whether the rules are the right ones', async (t) => {
   const zone = await register(ctx, 6);
   alive.add(zone);
   await pass(200);
-  const beat = (fields: Partial<Heartbeat>): Heartbeat => ({
-    progress: 1,
-    position: 0,
-    digest: '',
-    announced: [],
-    flows: 0,
-    ...fields,
-  });
   const before = await readDataplane(ctx);
   const reply = monitor.heartbeat(zone, beat(before));
   t.deepEqual(reply, {
