@@ -51,7 +51,7 @@ function rule(prefix: string, public_ip: string): Operation {
     vnet: 7,
     vlan: 0,
     prefix,
-    router_ip: '10.0.0.1',
+    router_ip: prefix.replace(/0\/24$/, '1'),
     router_mac: '90:b8:d0:00:00:01',
     public_ip,
   };
@@ -191,7 +191,7 @@ engineTest('several engines live side by side', async (t) => {
   const engines = [open(), open(), open()];
   for (const [i, engine] of engines.entries()) {
     for (let n = 0; n <= i; n++) {
-      await engine.apply([rule(`10.${n}.0.0/24`, '192.0.2.1')]);
+      await engine.apply([rule(`10.0.${n}.0/24`, '192.0.2.1')]);
     }
   }
   t.deepEqual(
