@@ -9,7 +9,7 @@
  * file that starts processes.
  */
 
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Clock } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
@@ -34,7 +34,7 @@ export interface Commands {
 }
 
 const RESTART_MS = 200;
-/** A terminal's Ctrl-C is for us; these end when we close them. */
+/** Signals to our group are for us: what we run to clean up must go on. */
 const detached = true;
 
 interface Keeper {
@@ -83,6 +83,31 @@ function keep(
   };
 }
 
+/** Runs a program to its end. @returns its standard output */
+function execute(words: string[]): Promise<string> {
+  const [program = '', ...rest] = words;
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached,
+    });
+    const said = { stdout: '', stderr: '' };
+    child.stdout.on('data', (chunk: Buffer) => {
+      said.stdout += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      said.stderr += chunk.toString();
+    });
+    const fail = (why: string) =>
+      reject(new Error(`${words.join(' ')}: ${why}`));
+    child.on('error', (error) => fail(error.message));
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(said.stdout);
+      else fail(said.stderr.trim() || `exit ${signal ?? code}`);
+    });
+  });
+}
+
 /**
  * Makes the programs available.
  * @param netns the network namespace to work in, or null for our own
@@ -94,19 +119,6 @@ export function createCommands(
 ): Commands {
   const inside = netns === null ? [] : ['-n', netns];
   const keepers = new Map<string, Keeper>();
-
-  function execute(words: string[]): Promise<string> {
-    const [program = '', ...rest] = words;
-    return new Promise((resolve, reject) => {
-      execFile(program, rest, (error, stdout, stderr) => {
-        if (error === null) resolve(stdout);
-        else {
-          const said = stderr.trim() || error.message;
-          reject(new Error(`${words.join(' ')}: ${said}`));
-        }
-      });
-    });
-  }
 
   function run(tool: Tool, command: string): Promise<string> {
     return execute([tool, ...inside, ...command.split(' ')]);
