@@ -31,7 +31,7 @@ export function encodeAddress(value: unknown): string | null {
   const four = parseIpv4(value);
   if (four !== null) return encodeAddress(Number(four));
   if (!isIPv6(value) || value.includes('%')) return null;
-  const six = expand(value);
+  const six = expand(value.toLowerCase());
   if (six === null) return null;
   return six.startsWith('00000000000000000000ffff')
     ? `4${six.slice(24)}`
