@@ -5,6 +5,10 @@
 /**
  * A fabric network joins NAT Reform: zone and public IP by placement, default
  * router row to the zone (RFD 158, "NAT Reform Zone assignment").
+ *
+ * A new fabric has no traffic yet, so its router row is written together with
+ * its rule. A fabric that is converted should have its row switched only when
+ * the zone has acknowledged the rule; that is the conversion job, later.
  */
 
 import { ServiceError } from '#lib/errors.js';
