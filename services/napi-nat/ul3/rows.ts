@@ -25,8 +25,11 @@
  *  - A `ul3_mapping` event carries the UL3 as it is after the batch, or null
  *    when SVP would answer "not found".
  *
- * Two batches that run at once can each miss the other's new member. A node
- * that had no row in the vnet has as good as nothing of it cached.
+ * Known gap: two batches that run at once can each miss the other's new member.
+ * A node whose first row in a vnet is committed after a router move read the
+ * audience, and which asks for the router before the move is committed, is not
+ * told of the move. Closing it takes an etag on the vnet's audience in both
+ * batches.
  */
 
 import { formatMapped, type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
