@@ -8,6 +8,7 @@
  * they run in order in one transaction.
  */
 
+import { setImmediate as turn } from 'node:timers/promises';
 import { requireBucket } from './bucket.js';
 import {
   deleteMany,
@@ -22,6 +23,9 @@ import type {
   JournalEvent,
   WriteOptions,
 } from './types.js';
+
+/** Requests after which others get a turn: a large batch must not stop them. */
+const TURN = 64;
 
 type Step = (txn: Transaction) => Promise<BatchResult['etags'][number]>;
 
@@ -50,7 +54,10 @@ export function prepareBatch(
   const fixed = JSON.parse(JSON.stringify(events)) as JournalEvent[];
   return async (txn) => {
     const etags: BatchResult['etags'] = [];
-    for (const step of steps) etags.push(await step(txn));
+    for (const step of steps) {
+      etags.push(await step(txn));
+      if (etags.length % TURN === 0) await turn();
+    }
     txn.append(fixed);
     return { etags, position: txn.position() };
   };
