@@ -1,0 +1,91 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** `/nic_tags` (facts: triton-napi 6.3). */
+
+import { missingParameter } from '#lib/errors.js';
+import type { Route } from '#lib/http/types.js';
+import type { NapiContext } from '../context.js';
+import { serializeNicTag } from '../nic-tag/record.js';
+import {
+  createNicTag,
+  getNicTag,
+  listNicTags,
+  removeNicTag,
+  updateNicTag,
+} from '../nic-tag/tags.js';
+import { invalid, readOrThrow } from '../validate/params.js';
+import { limit, mtu, offset, tagName, uuid } from '../validate/values.js';
+
+const MAX_PAGE = 1000;
+const tagMtu = mtu(1500);
+
+/** Routes of NIC tags. */
+export function nicTagRoutes(ctx: NapiContext): Route[] {
+  return [
+    {
+      method: ['GET', 'HEAD'],
+      path: '/nic_tags',
+      name: 'listnictags',
+      async handler(request) {
+        const page = readOrThrow(request.params, {
+          optional: { limit, offset },
+          strict: true,
+        });
+        const tags = await listNicTags(ctx, {
+          limit: page.limit ?? MAX_PAGE,
+          offset: page.offset ?? 0,
+        });
+        return { status: 200, body: tags.map(serializeNicTag) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/nic_tags',
+      name: 'createnictag',
+      async handler(request) {
+        const input = readOrThrow(request.params, {
+          required: { name: tagName },
+          optional: { uuid, mtu: tagMtu },
+        });
+        const record = await createNicTag(ctx, input);
+        return { status: 200, body: serializeNicTag(record) };
+      },
+    },
+    {
+      method: ['GET', 'HEAD'],
+      path: '/nic_tags/:name',
+      name: 'getnictag',
+      async handler(request) {
+        const { value } = await getNicTag(ctx, request.route['name'] as string);
+        return { status: 200, body: serializeNicTag(value) };
+      },
+    },
+    {
+      method: 'PUT',
+      path: '/nic_tags/:oldname',
+      name: 'updatenictag',
+      async handler(request) {
+        const oldName = request.route['oldname'] as string;
+        const input = readOrThrow(request.params, {
+          optional: { name: tagName, mtu: tagMtu },
+        });
+        if (input.name === undefined && input.mtu === undefined) {
+          throw invalid([missingParameter('name')]);
+        }
+        const record = await updateNicTag(ctx, oldName, input);
+        return { status: 200, body: serializeNicTag(record) };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/nic_tags/:name',
+      name: 'deletenictag',
+      async handler(request) {
+        await removeNicTag(ctx, request.route['name'] as string);
+        return { status: 204 };
+      },
+    },
+  ];
+}
