@@ -21,6 +21,11 @@ export const EVENT_BUCKET = 'portolan_cn_net_events';
  * acknowledges), forgetting one that is there is not.
  */
 export const VNET_CN_BUCKET = 'portolan_vnet_cns';
+/**
+ * Who joined each vnet last: changes whenever its audience grows, so that a
+ * router move can insist on having read all of it.
+ */
+export const VNET_JOIN_BUCKET = 'portolan_vnet_joins';
 
 /** UDP port of VXLAN (RFC 7348 section 5). */
 export const VXLAN_PORT = 4789;
@@ -67,6 +72,13 @@ export interface VnetCnRow {
   cn_uuid: string;
 }
 
+/** Key `<vnet id>`. */
+export interface VnetJoinRow {
+  vnet_id: number;
+  /** A node's UUID, or the router that came first. */
+  last: string;
+}
+
 /** The buckets with their indexes, for start-up. */
 export const ul3Buckets: Record<string, BucketConfig> = {
   [OVERLAY_BUCKET]: {
@@ -90,6 +102,10 @@ export const ul3Buckets: Record<string, BucketConfig> = {
   },
   [EVENT_BUCKET]: {
     index: { cn_uuid: { type: 'string' }, vnet_id: { type: 'number' } },
+    options: { version: 0 },
+  },
+  [VNET_JOIN_BUCKET]: {
+    index: { vnet_id: { type: 'number' } },
     options: { version: 0 },
   },
   [VNET_CN_BUCKET]: {

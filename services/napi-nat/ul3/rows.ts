@@ -25,11 +25,10 @@
  *  - A `ul3_mapping` event carries the UL3 as it is after the batch, or null
  *    when SVP would answer "not found".
  *
- * Known gap: two batches that run at once can each miss the other's new member.
- * A node whose first row in a vnet is committed after a router move read the
- * audience, and which asks for the router before the move is committed, is not
- * told of the move. Closing it takes an etag on the vnet's audience in both
- * batches.
+ * A node that joins a vnet while something there moves or goes must not be
+ * forgotten: it may have asked for the old place already. So such a batch is
+ * refused, and built again, when the audience that it read has grown
+ * (`guardedAudience`). A mapping that is new needs no such care.
  */
 
 import { formatMapped, type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
@@ -52,7 +51,12 @@ import {
   UNDERLAY_BUCKET,
   VXLAN_PORT,
 } from './records.js';
-import { audience, vl2Shootdowns, vl3Shootdowns } from './shootdown.js';
+import {
+  guardedAudience,
+  joined,
+  vl2Shootdowns,
+  vl3Shootdowns,
+} from './shootdown.js';
 
 /** What of a NIC matters here; `NicRecord` has it. */
 export interface Ul3Nic {
@@ -151,12 +155,12 @@ async function removed(
   vlan: number,
   nicStays: boolean,
 ): Promise<Changes> {
-  const nodes = await audience(ctx.store, mapping.vnet);
+  const { nodes, guard } = await guardedAudience(ctx.store, mapping.vnet);
   const shootdowns = nicStays
     ? vl3Shootdowns(nodes, mapping, vlan, ctx.uuid)
     : vl2Shootdowns(nodes, mapping, ctx.uuid);
   return {
-    requests: [tombstone(mapping), ...shootdowns],
+    requests: [...guard, tombstone(mapping), ...shootdowns],
     events: [mappingEvent(mapping, null)],
   };
 }
@@ -168,15 +172,19 @@ async function put(
   vlan: number,
   moved: boolean,
 ): Promise<Changes> {
-  const [nodes, at] = await Promise.all([
-    audience(ctx.store, mapping.vnet),
+  const [{ nodes, guard }, at] = await Promise.all([
+    guardedAudience(ctx.store, mapping.vnet),
     readUnderlay(ctx.store, mapping.cn),
   ]);
   const requests: BatchRequest[] = [
+    ...(moved ? guard : []),
     ...putMapping(mapping),
     ...vl3Shootdowns(nodes, mapping, vlan, ctx.uuid),
   ];
   if (moved) requests.push(...vl2Shootdowns(nodes, mapping, ctx.uuid));
+  if (!nodes.includes(mapping.cn)) {
+    requests.push(joined(mapping.vnet, mapping.cn));
+  }
   return { requests, events: [mappingEvent(mapping, at)] };
 }
 
@@ -254,13 +262,16 @@ async function endpointChanges(
   const told = new Set<string>();
   const audiences = new Map<number, string[]>();
   for (const mapping of mappings) {
+    const { vnet, mac } = mapping;
     events.push(mappingEvent(mapping, at));
-    const once = `${mapping.vnet},${mapping.mac}`;
-    if (told.has(once)) continue;
-    told.add(once);
-    const nodes =
-      audiences.get(mapping.vnet) ?? (await audience(ctx.store, mapping.vnet));
-    audiences.set(mapping.vnet, nodes);
+    if (!audiences.has(vnet)) {
+      const { nodes, guard } = await guardedAudience(ctx.store, vnet);
+      audiences.set(vnet, nodes);
+      requests.push(...guard);
+    }
+    if (told.has(`${vnet},${mac}`)) continue;
+    told.add(`${vnet},${mac}`);
+    const nodes = audiences.get(vnet) ?? [];
     requests.push(...vl2Shootdowns(nodes, mapping, ctx.uuid));
   }
   return { requests, events };
@@ -303,16 +314,19 @@ export async function routersChanges(
   const vnets = new Set(moves.map((move) => routerKey(move).vnet));
   const zones = new Set(moves.flatMap((move) => move.zone_uuid ?? []));
   const nodesOf = new Map<number, string[]>();
+  const requests: BatchRequest[] = [];
   const endpoints = new Map<string, Endpoint | null>();
   await Promise.all([
     ...[...vnets].map(async (vnet) => {
-      nodesOf.set(vnet, await audience(ctx.store, vnet));
+      const { nodes, guard } = await guardedAudience(ctx.store, vnet);
+      nodesOf.set(vnet, nodes);
+      // The vnet's first router makes the row that later moves insist on.
+      requests.push(...(guard.length > 0 ? guard : [joined(vnet, 'router')]));
     }),
     ...[...zones].map(async (zone) => {
       endpoints.set(zone, await readUnderlay(ctx.store, zone));
     }),
   ]);
-  const requests: BatchRequest[] = [];
   const events: JournalEvent[] = [];
   for (const move of moves) {
     const router = routerKey(move);

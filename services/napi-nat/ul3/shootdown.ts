@@ -10,24 +10,60 @@
 
 import { formatMapped } from '#lib/net/ipv4.js';
 import { eq } from '#lib/store/filter-text.js';
-import type { BatchRequest, Store } from '#lib/store/types.js';
+import {
+  type BatchRequest,
+  isStoreError,
+  type Store,
+} from '#lib/store/types.js';
 import type { Mapping } from './mapping.js';
 import {
   EVENT_BUCKET,
   type EventRecord,
   type EventRow,
   VNET_CN_BUCKET,
+  VNET_JOIN_BUCKET,
   type VnetCnRow,
+  type VnetJoinRow,
 } from './records.js';
 
 /** The nodes that may have something of a vnet cached, in a fixed order. */
-export async function audience(store: Store, vnet: number): Promise<string[]> {
+async function audience(store: Store, vnet: number): Promise<string[]> {
   const found = await store.findObjects<VnetCnRow>(
     VNET_CN_BUCKET,
     eq('vnet_id', vnet),
     { noLimit: true },
   );
   return found.objects.map((object) => object.value.cn_uuid).sort();
+}
+
+/** Notes that a vnet's audience grew; never refused. */
+export function joined(vnet: number, who: string): BatchRequest {
+  const value: VnetJoinRow = { vnet_id: vnet, last: who };
+  return { bucket: VNET_JOIN_BUCKET, key: String(vnet), value };
+}
+
+/**
+ * The audience with a request that is refused if it grew meanwhile. The same
+ * content has the same etag, so moves do not get in each other's way.
+ */
+export async function guardedAudience(
+  store: Store,
+  vnet: number,
+): Promise<{ nodes: string[]; guard: BatchRequest[] }> {
+  // Before the nodes: who joins between the two reads must be noticed.
+  const guard = await readGuard(store, vnet);
+  return { nodes: await audience(store, vnet), guard };
+}
+
+async function readGuard(store: Store, vnet: number): Promise<BatchRequest[]> {
+  const [bucket, key] = [VNET_JOIN_BUCKET, String(vnet)];
+  try {
+    const { value, _etag } = await store.getObject<VnetJoinRow>(bucket, key);
+    return [{ bucket, key, value, options: { etag: _etag } }];
+  } catch (error) {
+    if (isStoreError(error, 'ObjectNotFoundError')) return [];
+    throw error;
+  }
 }
 
 function eachNode(

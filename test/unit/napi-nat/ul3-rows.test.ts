@@ -225,6 +225,37 @@ test('routers move by VL2 alone, all in one batch', async (t) => {
   t.deepEqual(await events(), ['delete 7,10.4.4.1 null']);
 });
 
+test('a move is refused when a node joined meanwhile', async (t) => {
+  const { store, ctx, put, write, log } = await scene(t);
+  const move = (to: string, from: string | null) =>
+    routerChanges(ctx, {
+      network: { vnet_id: 7, vlan_id: 2, gateway: '10.4.4.1' },
+      router_mac: ROUTER,
+      zone_uuid: to,
+      previous_zone_uuid: from,
+    });
+  await write(move(ZONE_1, null));
+  const early = await move(ZONE_2, ZONE_1);
+  await put(null, nic(10, CN_A));
+  try {
+    await store.batch(early.requests, early.events);
+    t.fail('the node that joined would not be told');
+  } catch (error) {
+    t.equal((error as Error).name, 'EtagConflictError');
+  }
+  await log('192.168.12.1');
+  await write(move(ZONE_2, ZONE_1));
+  t.deepEqual(await log('192.168.12.1'), ['vl2 90b8d0000001'], 'it is told');
+
+  const [one, two] = [await move(ZONE_1, ZONE_2), await move(ZONE_2, ZONE_1)];
+  await store.batch(one.requests, one.events);
+  await store.batch(two.requests, two.events);
+  t.pass("moves alone do not get in each other's way");
+  await put(null, nic(11, CN_A));
+  await store.batch(one.requests.slice(0, 1));
+  t.pass('nor does another NIC of a node that is there');
+});
+
 test('an endpoint that moves takes its mappings along', async (t) => {
   const { store, ctx, put, write, underlay, log, events } = await scene(t);
   await put(null, nic(10, CN_A));
