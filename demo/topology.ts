@@ -37,8 +37,11 @@ function uuid(kind: number, n: number): string {
 /** The operator's own account. */
 export const ADMIN_UUID = uuid(0xad, 1);
 
-/** The VLAN of every fabric network here: Triton's default. */
-export const FABRIC_VLAN = 2;
+/**
+ * The VLAN of every fabric network here: Triton's default. An ordinary user's
+ * demo goes without, since the tag inside VXLAN needs a BPF program.
+ */
+export const FABRIC_VLAN = process.env['VXLNAT_UNPRIVILEGED'] ? 0 : 2;
 
 export const CUSTOMERS: Customer[] = [
   {
