@@ -87,17 +87,23 @@ function recordOf(input: Complete, uuid: string): NetworkRecord {
 /**
  * Makes a network.
  * @param input whose fields are right each by itself
+ * @param precondition throws when the network may not be made after all;
+ *   asked again in each attempt
  * @throws ServiceError 422 InvalidParameters; 409 and 507 from NAT Reform
  */
 export async function createNetwork(
   ctx: NapiContext,
   input: CreateInput,
+  precondition: () => Promise<void> = async () => {},
 ): Promise<NetworkRecord> {
   const checked = complete(input);
   const fresh = recordOf(checked, input.uuid ?? ctx.uuid());
   const space = spaceName(fresh.vnet_id);
   const assign = wantsNatReform(ctx, fresh, input);
-  const build = () => attempt(ctx, checked, fresh, assign);
+  const build = async () => {
+    await precondition();
+    return attempt(ctx, checked, fresh, assign);
+  };
   return ctx.turns.run(space, async () => {
     await prepareIps(ctx, fresh.uuid);
     try {

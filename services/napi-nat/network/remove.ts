@@ -20,6 +20,7 @@ import { NIC_BUCKET, type NicRecord } from '../nic/record.js';
 import { PUBLIC_BUCKET, type PublicRecord } from '../public/record.js';
 import { networkGone } from './event.js';
 import { NETWORK_BUCKET, type NetworkRecord } from './record.js';
+import { networkTurn } from './turn.js';
 
 const MAX_NAMED = 1000;
 
@@ -90,7 +91,7 @@ export async function removeNetwork(
     };
     return { changes: merge(own, released), result: undefined };
   };
-  await ctx.turns.run(`network ${uuid}`, async () => {
+  await networkTurn(ctx, uuid, async () => {
     await ctx.placing.run(() => commit(ctx, build));
     try {
       await ctx.store.deleteBucket(ipBucket(uuid));

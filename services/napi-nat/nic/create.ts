@@ -1,0 +1,116 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** Making a NIC, with an address when it is to be on a network. */
+
+import { invalidParameter } from '#lib/errors.js';
+import { type Changes, commit, merge } from '../commit.js';
+import type { NapiContext } from '../context.js';
+import type { IpClaim } from '../ip/choose.js';
+import { networkTurn } from '../network/turn.js';
+import { findNicTag } from '../nic-tag/tags.js';
+import { duplicate, invalid, refuse } from '../validate/params.js';
+import { createAddressSource } from './address.js';
+import { consequences, type NicAt, nicEvent, putNic } from './changes.js';
+import { type CreateInput, refuseUnderlay } from './input.js';
+import { createMacChooser } from './mac.js';
+import { placeNic } from './place.js';
+import { findNic } from './read.js';
+import { NIC_FLAGS, type NicRecord } from './record.js';
+
+/** The NIC's own fields, without address. */
+function recordOf(
+  ctx: NapiContext,
+  input: CreateInput,
+  mac: number,
+): NicRecord {
+  const now = ctx.clock.now();
+  const flags = NIC_FLAGS.filter((name) => input[name] === true);
+  return {
+    mac,
+    belongs_to_type: input.belongs_to_type,
+    belongs_to_uuid: input.belongs_to_uuid,
+    owner_uuid: input.owner_uuid,
+    primary_flag: input.primary === true,
+    state: input.state ?? 'provisioning',
+    created_timestamp: now,
+    modified_timestamp: now,
+    ...(input.nic_tag && { nic_tag: input.nic_tag }),
+    ...(input.nic_tags_provided && {
+      nic_tags_provided: input.nic_tags_provided,
+    }),
+    ...(input.cn_uuid && { cn_uuid: input.cn_uuid }),
+    ...(input.model && { model: input.model }),
+    ...(Object.fromEntries(flags.map((name) => [name, true])) as object),
+    v: 3,
+  };
+}
+
+/** Who an address is for. */
+export function claimOf(
+  nic: Pick<NicRecord, 'belongs_to_type' | 'belongs_to_uuid' | 'owner_uuid'>,
+  reserved: boolean | undefined,
+): IpClaim {
+  return {
+    belongs_to_type: nic.belongs_to_type,
+    belongs_to_uuid: nic.belongs_to_uuid,
+    owner_uuid: nic.owner_uuid,
+    ...(reserved !== undefined && { reserved }),
+  };
+}
+
+/** @throws ServiceError 422 when a provided tag does not exist */
+export async function refuseUnknownTags(
+  ctx: NapiContext,
+  tags: string[] | undefined,
+): Promise<void> {
+  const unknown: string[] = [];
+  for (const tag of tags ?? []) {
+    if ((await findNicTag(ctx, tag)) === null) unknown.push(tag);
+  }
+  if (unknown.length === 0) return;
+  const message =
+    unknown.length === 1 ? 'nic tag does not exist' : 'nic tags do not exist';
+  refuse([
+    invalidParameter('nic_tags_provided', message, { invalid: unknown }),
+  ]);
+}
+
+/**
+ * Makes a NIC.
+ * @throws ServiceError 422 naming the field; 507 SubnetFull; 500 when no MAC
+ *   is left
+ */
+export async function createNic(
+  ctx: NapiContext,
+  input: CreateInput,
+): Promise<NicAt> {
+  refuseUnderlay(input.underlay, input.belongs_to_type);
+  await refuseUnknownTags(ctx, input.nic_tags_provided);
+  const addresses = createAddressSource(ctx, input.ip);
+  const macs = createMacChooser(ctx);
+  return networkTurn(ctx, input.network_uuid, () =>
+    commit(ctx, async (_attempt, last) => {
+      if (input.mac !== undefined && (await findNic(ctx, input.mac))) {
+        throw invalid([duplicate('mac')]);
+      }
+      const network = await placeNic(ctx, input);
+      const nic = recordOf(ctx, input, input.mac ?? (await macs.next(last)));
+      const own: Changes = { requests: [], events: [] };
+      if (network) {
+        const claim = claimOf(nic, input.reserved);
+        const choice = await addresses.next(network.value, claim, last);
+        nic.ipaddr = choice.ip;
+        nic.network_uuid = network.key;
+        nic.nic_tag ??= network.value.nic_tag;
+        own.requests.push(choice.request);
+      }
+      const at: NicAt = { nic, network };
+      own.requests.unshift(...putNic(nic, null));
+      own.events.push(nicEvent(at, ['create']));
+      const rest = await consequences(ctx, null, at);
+      return { changes: merge(own, rest), result: at };
+    }),
+  );
+}
