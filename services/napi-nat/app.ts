@@ -1,0 +1,234 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * napi-nat: the source of truth. Big theory.
+ *
+ * Purpose. Networks, addresses, NICs, AIPs, NAT zones and public IPs are
+ * decided here and nowhere else; zones, compute nodes and Triton's services
+ * follow. To clients of real NAPI it looks like real NAPI.
+ *
+ * Interface. HTTP (routes/), SVP in portolan's role (svp/), and the changefeed.
+ *
+ * Invariants.
+ *  - Each request that changes something is one batch: the objects, SVP's
+ *    rows, shootdowns, and the events that tell of it (commit.ts).
+ *  - What a batch was decided on is in its conditions. A decision that was
+ *    overtaken is made again, never written.
+ *  - Nothing is served before the buckets and initial data are there.
+ *  - Memory holds only what is observed (liveness); what is decided is in the
+ *    store.
+ *
+ * Failure. Killed at any moment, it starts again with the last committed
+ * batch; packets do not notice (zones keep their rules). A start that fails
+ * stops what had started and says why.
+ *
+ * This is the composition root: the only file that constructs things.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { createPublisher, type Publisher } from '#lib/changefeed/index.js';
+import type { Clock } from '#lib/clock.js';
+import { createHttpServer } from '#lib/http/server.js';
+import type { HttpServer } from '#lib/http/types.js';
+import { createLifecycle } from '#lib/service/lifecycle.js';
+import type { Logger } from '#lib/service/log.js';
+import { packageVersion } from '#lib/service/run.js';
+import { openLevelStore } from '#lib/store/open.js';
+import type { Store } from '#lib/store/types.js';
+import { prepareBuckets } from './buckets.js';
+import type { NapiConfig } from './config.js';
+import type { NapiContext } from './context.js';
+import { loadInitialData } from './initial.js';
+import { ZoneMonitor } from './nat-reform/monitor.js';
+import { createSerial } from './nat-reform/serial.js';
+import { createProber } from './probe/prober.js';
+import { resources } from './resources.js';
+import { aipRoutes } from './routes/aips.js';
+import { dataplaneRoutes } from './routes/dataplane.js';
+import { fabricRoutes } from './routes/fabrics.js';
+import { ipRoutes } from './routes/ips.js';
+import { createNapiMetrics, type NapiMetrics } from './routes/metrics.js';
+import { natPublicRoutes } from './routes/nat-publics.js';
+import { natZoneRoutes } from './routes/nat-zones.js';
+import { networkRoutes } from './routes/networks.js';
+import { nicTagRoutes } from './routes/nic-tags.js';
+import { nicRoutes } from './routes/nics.js';
+import { pingRoutes } from './routes/ping.js';
+import { ul3MappingRoutes } from './routes/ul3-mappings.js';
+import { createSvpService } from './svp/service.js';
+import { createTurns } from './turns.js';
+
+/** Restify's name of real NAPI: clients may look at it. */
+const SERVER_NAME = 'Triton Networking API';
+const VERSIONS = ['1.0.0'];
+const MAX_BODY_BYTES = 1024 * 1024;
+
+/** What an app is given instead of reaching for it. */
+export interface AppDeps {
+  clock: Clock;
+  log: Logger;
+  /** [0,1); the system's unless a test gives another. */
+  random?: () => number;
+  uuid?: () => string;
+}
+
+export interface Bound {
+  http: { host: string; port: number };
+  svp: { host: string; port: number };
+}
+
+export interface App {
+  /** Resolves when everything is served. @throws why it cannot be */
+  start(): Promise<Bound>;
+  stop(): Promise<void>;
+}
+
+/** The parts that stand on an open store. */
+interface Parts {
+  ctx: NapiContext;
+  publisher: Publisher;
+  monitor: ZoneMonitor;
+  svp: ReturnType<typeof createSvpService>;
+  server: HttpServer;
+}
+
+function contextOf(
+  config: NapiConfig,
+  deps: AppDeps,
+  store: Store,
+): NapiContext {
+  return {
+    store,
+    config,
+    clock: deps.clock,
+    log: deps.log,
+    random: deps.random ?? Math.random,
+    uuid: deps.uuid ?? randomUUID,
+    placing: createSerial(),
+    turns: createTurns(),
+  };
+}
+
+function monitorOf(ctx: NapiContext): ZoneMonitor {
+  const { vnet, interval_ms, misses, bind } = ctx.config.nat_reform.probe;
+  return new ZoneMonitor(ctx, (report) =>
+    createProber({
+      clock: ctx.clock,
+      log: ctx.log.child({ component: 'probe' }),
+      random: ctx.random,
+      vnet,
+      interval_ms,
+      misses,
+      bind,
+      answered: (zone) => report(zone, { type: 'probe_answered' }),
+      missed: (zone) => report(zone, { type: 'probe_missed' }),
+    }),
+  );
+}
+
+function serverOf(ctx: NapiContext, metrics: NapiMetrics): HttpServer {
+  return createHttpServer({
+    name: SERVER_NAME,
+    log: ctx.log,
+    precedence: ['route', 'query', 'body'],
+    versions: VERSIONS,
+    maxBodyBytes: MAX_BODY_BYTES,
+    headers: () => ({ 'x-server-name': hostname() }),
+    onReply: metrics.replied,
+    clock: ctx.clock,
+  });
+}
+
+function assemble(ctx: NapiContext): Parts {
+  const { clock, log, store } = ctx;
+  const publisher = createPublisher({
+    journal: store.journal,
+    resources,
+    log: log.child({ component: 'changefeed' }),
+    clock,
+  });
+  const monitor = monitorOf(ctx);
+  const svp = createSvpService(ctx);
+  const journal = store.journal;
+  const metrics = createNapiMetrics({ journal, publisher, monitor, svp });
+  const server = serverOf(ctx, metrics);
+  server.add([
+    ...pingRoutes(ctx),
+    ...metrics.routes,
+    ...publisher.routes(),
+    ...networkRoutes(ctx),
+    ...ipRoutes(ctx),
+    ...nicRoutes(ctx),
+    ...nicTagRoutes(ctx),
+    ...fabricRoutes(ctx),
+    ...aipRoutes(ctx),
+    ...natZoneRoutes(ctx, monitor),
+    ...natPublicRoutes(ctx),
+    ...dataplaneRoutes(ctx),
+    ...ul3MappingRoutes(ctx),
+  ]);
+  server.onUpgrade((request, socket, head) =>
+    publisher.handleUpgrade(request, socket, head),
+  );
+  return { ctx, publisher, monitor, svp, server };
+}
+
+/**
+ * Builds the service; nothing is opened yet.
+ * @param config checked
+ */
+export function createApp(config: NapiConfig, deps: AppDeps): App {
+  const lifecycle = createLifecycle(deps.log);
+
+  async function start(): Promise<Bound> {
+    const { clock, log } = deps;
+    const { directory } = config.store;
+    const store = await openLevelStore(directory, { clock, log });
+    const bound: Partial<Bound> = {};
+    let parts: Parts | undefined;
+    lifecycle.add({ name: 'store', stop: () => store.close() });
+    lifecycle.add({
+      name: 'initial data',
+      async start() {
+        const ctx = contextOf(config, deps, store);
+        await prepareBuckets(store);
+        await loadInitialData(ctx);
+        parts = assemble(ctx);
+      },
+    });
+    lifecycle.add({
+      name: 'zone monitor',
+      start: () => parts?.monitor.start(),
+      stop: () => parts?.monitor.stop(),
+    });
+    lifecycle.add({
+      name: 'svp',
+      async start() {
+        if (parts) bound.svp = await parts.svp.listen();
+      },
+      stop: () => parts?.svp.close(),
+    });
+    lifecycle.add({
+      name: 'http',
+      async start() {
+        const { host, port } = config.listen;
+        if (parts) bound.http = await parts.server.listen(host, port);
+      },
+      stop: () => parts?.server.close(),
+    });
+    // Stopped first: the server waits for connections that listeners hold.
+    lifecycle.add({
+      name: 'changefeed',
+      stop: () => parts?.publisher.stop(),
+    });
+    await lifecycle.start();
+    const version = packageVersion();
+    log.info({ ...bound, version }, 'listening');
+    return bound as Bound;
+  }
+
+  return { start, stop: () => lifecycle.stop() };
+}

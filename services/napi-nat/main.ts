@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** The napi-nat process. */
+
+import { systemClock } from '#lib/clock.js';
+import { UsageError } from '#lib/errors.js';
+import { loadConfig } from '#lib/service/config.js';
+import { createLogger } from '#lib/service/log.js';
+import { runMain } from '#lib/service/run.js';
+import { createApp } from './app.js';
+import { configSchema, type NapiConfig } from './config.js';
+
+const USAGE = `
+usage: napi-nat -f CONFIG
+
+Serves networks, addresses, NICs, fabrics, AIPs and NAT zones over HTTP (as
+Triton's NAPI does), look-ups over SVP, and changes over the changefeed.
+
+  -f, --file CONFIG  JSON configuration; see docs/napi-nat.md
+  -h, --help         this text
+      --version      the version
+`;
+
+await runMain({
+  name: 'napi-nat',
+  usage: USAGE,
+  options: { file: { type: 'string', short: 'f' } },
+  async main({ values }) {
+    const file = values['file'];
+    if (typeof file !== 'string') {
+      throw new UsageError('-f CONFIG is required; see --help');
+    }
+    const config = loadConfig<NapiConfig>(file, configSchema);
+    const log = createLogger({
+      name: 'napi-nat',
+      level: config.log_level ?? 'info',
+    });
+    const app = createApp(config, { clock: systemClock(), log });
+    await app.start();
+    return () => app.stop();
+  },
+});

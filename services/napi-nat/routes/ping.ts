@@ -1,0 +1,46 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** `GET /ping` (facts: triton-napi 7). */
+
+import type { Route } from '#lib/http/types.js';
+import type { NapiContext } from '../context.js';
+
+/**
+ * The route of ping. It is served only once everything is there, so the
+ * status is never "initializing"; a store that cannot be read is "offline".
+ */
+export function pingRoutes(
+  ctx: Pick<NapiContext, 'config' | 'store'>,
+): Route[] {
+  return [
+    {
+      method: ['GET', 'HEAD'],
+      path: '/ping',
+      name: 'getping',
+      async handler() {
+        const online = await isOnline(ctx);
+        const body = {
+          config: {
+            fabrics_enabled: ctx.config.overlay.enabled,
+            subnet_alloc_enabled: false,
+          },
+          healthy: online,
+          services: { moray: online ? 'online' : 'offline' },
+          status: 'OK',
+        };
+        return { status: 200, body };
+      },
+    },
+  ];
+}
+
+async function isOnline(ctx: Pick<NapiContext, 'store'>): Promise<boolean> {
+  try {
+    await ctx.store.getBucket('napi_networks');
+    return true;
+  } catch {
+    return false;
+  }
+}
