@@ -63,6 +63,9 @@ class Port {
   // Sends what `send` has kept.
   virtual void flush() = 0;
 
+  // Brings the counters of what the kernel lost up to date; not for each pass.
+  virtual void count_losses() {}
+
   const PortCounters& counters() const { return counters_; }
 
  protected:

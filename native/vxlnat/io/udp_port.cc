@@ -7,6 +7,7 @@
 #include "io/udp_port.h"
 
 #include <arpa/inet.h>
+#include <linux/sock_diag.h>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -54,7 +55,6 @@ std::string configure(int fd, const UdpConfig& config) {
   // DF on every datagram, whatever path MTU an ICMP message claims (M4).
   const bool ok = set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
                   set(fd, IPPROTO_IP, IP_RECVTOS, 1) &&
-                  set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1) &&
                   set(fd, IPPROTO_IP, IP_TTL, kTtl) &&
                   set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE) &&
                   set(fd, SOL_SOCKET, SO_NO_CHECK, 1);
@@ -152,7 +152,9 @@ bool UdpPort::refill() {
   return true;
 }
 
-void UdpPort::read_control(const mmsghdr& message, Path* path) {
+namespace {
+
+void read_control(const mmsghdr& message, Path* path) {
   auto* header = const_cast<msghdr*>(&message.msg_hdr);
   for (cmsghdr* at = CMSG_FIRSTHDR(header); at != nullptr;
        at = CMSG_NXTHDR(header, at)) {
@@ -162,17 +164,12 @@ void UdpPort::read_control(const mmsghdr& message, Path* path) {
       path->local_ip = ntohl(info.ipi_addr.s_addr);
     } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TOS) {
       path->tos = *CMSG_DATA(at);
-    } else if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SO_RXQ_OVFL) {
-      // The kernel's total since the socket was opened, modulo 2^32.
-      std::uint32_t total;
-      std::memcpy(&total, CMSG_DATA(at), sizeof(total));
-      count(counters_.rx_overflow, total - std::exchange(overflowed_, total));
     }
   }
 }
 
-void UdpPort::hand_out(std::uint8_t* data, std::size_t length,
-                       const mmsghdr& message, Packet* out) {
+void hand_out(std::uint8_t* data, std::size_t length, const mmsghdr& message,
+              Packet* out) {
   const auto* peer = static_cast<const sockaddr_in*>(message.msg_hdr.msg_name);
   *out = {};
   out->data = data;
@@ -181,6 +178,8 @@ void UdpPort::hand_out(std::uint8_t* data, std::size_t length,
   out->path.peer_port = ntohs(peer->sin_port);
   read_control(message, &out->path);
 }
+
+}  // namespace
 
 // Hands out message `i` or its next piece. False: nothing (more) comes of it.
 bool UdpPort::deliver(std::size_t i, Packet* out) {
@@ -253,6 +252,17 @@ void UdpPort::send(std::span<const std::uint8_t> bytes, const Underlay& to) {
   append(&header, &at, IP_PKTINFO, info);
   if (to.tos != 0) append(&header, &at, IP_TOS, int{to.tos});
   queued_++;
+}
+
+// Not SO_RXQ_OVFL, which tells the same with each datagram: Linux 6.18 with
+// hardened usercopy kills the thread that receives such a message.
+void UdpPort::count_losses() {
+  std::uint32_t info[SK_MEMINFO_VARS] = {};
+  socklen_t length = sizeof(info);
+  if (getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, info, &length) != 0) return;
+  // The kernel's total since the socket was opened, modulo 2^32.
+  const std::uint32_t total = info[SK_MEMINFO_DROPS];
+  count(counters_.rx_overflow, total - std::exchange(overflowed_, total));
 }
 
 void UdpPort::flush() {

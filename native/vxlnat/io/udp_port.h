@@ -46,14 +46,15 @@ class UdpPort final : public Port {
   std::size_t receive(std::span<Packet> out) override;
   void send(std::span<const std::uint8_t> bytes, const Underlay& to) override;
   void flush() override;
+  void count_losses() override;
 
   // The port the socket is bound to (tests bind to 0).
   std::uint16_t local_port() const;
 
  private:
-  // Control messages of one datagram: IP_PKTINFO, IP_TOS, SO_RXQ_OVFL.
+  // Control messages of one datagram: IP_PKTINFO and IP_TOS.
   struct alignas(8) Control {
-    char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(int))];
   };
   struct Slot {
     sockaddr_in peer;
@@ -65,9 +66,6 @@ class UdpPort final : public Port {
   UdpPort(int fd, const UdpConfig& config);
   void prepare(std::size_t i);
   bool refill();
-  void hand_out(std::uint8_t* data, std::size_t length, const mmsghdr& message,
-                Packet* out);
-  void read_control(const mmsghdr& message, Path* path);
   bool deliver(std::size_t i, Packet* out);
 
   int fd_;

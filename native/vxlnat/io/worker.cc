@@ -134,6 +134,8 @@ void Worker::report() {
   }
   if (now_ - told_at_ < kTellMs) return;
   told_at_ = now_;
+  underlay_->count_losses();
+  external_->count_losses();
   const std::uint64_t lost = lost_at(*underlay_) + lost_at(*external_);
   if (lost == told_) return;
   sink_->post(Event::log(LogLevel::kWarn,
