@@ -95,6 +95,15 @@ World::World(EngineConfig config) {
   CHECK(apply(SetRemote{2, kHost2, kHostMac, kNode + 1, 4790}) == nullptr);
 }
 
+std::string World::drops() const {
+  std::ostringstream text;
+  for (std::size_t i = 0; i < kDropCount; i++) {
+    const std::uint64_t count = engine->stats().drop[i].read();
+    if (count > 0) text << kDropTexts[i].name << "=" << count << " ";
+  }
+  return text.str();
+}
+
 const char* World::apply(const Operation& op) {
   return engine->apply(op, now, *this);
 }

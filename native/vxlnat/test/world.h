@@ -98,6 +98,8 @@ class World final : public Outbox {
   std::uint64_t dropped(Drop reason) const {
     return engine->stats().drop[static_cast<std::size_t>(reason)].read();
   }
+  // Every reason counted so far, for the message of a failed test.
+  std::string drops() const;
   void add_aip(Ip4 host = kHostA, Ip4 address = kAip, Vni vnet = 1) {
     CHECK(apply(SetOneToOne{vnet, 0, host, address}) == nullptr);
   }

@@ -1,0 +1,233 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The TCP machine seen from outside: what keeps a flow, what ends it, and
+// when its outside tuple may be used again.
+
+#include "test/world.h"
+
+namespace vxlnat::test {
+
+namespace {
+
+// One connection from host A to port 80 of the server.
+struct Connection {
+  World& w;
+  std::uint16_t sport = 5000;
+  Ip4 host = kHostA;
+  std::uint16_t outside = 0;
+
+  bool out(int flags) {
+    const auto got = w.inside(
+        make_tcp(host, sport, kServer, 80, static_cast<std::uint8_t>(flags)));
+    if (got.empty()) return false;
+    outside = Seen(got[0].ip).sport;
+    return true;
+  }
+  bool in(int flags) {
+    return !w.outside(make_tcp(kServer, 80, kPublic1, outside,
+                               static_cast<std::uint8_t>(flags)))
+                .empty();
+  }
+  std::string state() {
+    const auto flows = w.list();
+    return flows.empty() ? "none" : flows[0].state;
+  }
+  void establish() {
+    CHECK(out(kSyn));
+    CHECK(in(kSyn | kAck));
+    CHECK(out(kAck));
+    CHECK_EQ(state(), std::string("established"));
+  }
+};
+
+}  // namespace
+
+TEST("tcp: handshake establishes and the established time holds") {
+  World w;
+  Connection c{w};
+  c.establish();
+  w.run(7439000);
+  CHECK(c.in(kAck));
+  w.run(7439000);
+  CHECK(c.out(kAck));
+  w.run(7441000);
+  CHECK_EQ(w.flows(), 0u);
+  CHECK(!c.in(kAck));
+}
+
+TEST("tcp: a SYN alone is kept for the opening time only") {
+  World w;
+  Connection c{w};
+  CHECK(c.out(kSyn));
+  CHECK_EQ(c.state(), std::string("opening"));
+  w.run(239000);
+  CHECK_EQ(w.flows(), 1u);
+  w.run(2000);
+  CHECK_EQ(w.flows(), 0u);
+}
+
+TEST("tcp: simultaneous open establishes") {
+  World w;
+  Connection c{w};
+  CHECK(c.out(kSyn));
+  CHECK(c.in(kSyn));
+  CHECK(c.out(kSyn | kAck));
+  CHECK(c.in(kSyn | kAck));
+  CHECK_EQ(c.state(), std::string("established"));
+}
+
+TEST("tcp: half-closed lasts, both FINs close, last segments still pass") {
+  World w;
+  Connection c{w};
+  c.establish();
+  CHECK(c.out(kFin | kAck));
+  CHECK_EQ(c.state(), std::string("fin_out"));
+  w.run(3600000);
+  CHECK(c.in(kAck));
+  CHECK(c.in(kFin | kAck));
+  CHECK_EQ(c.state(), std::string("closing"));
+  CHECK(c.out(kAck));
+  CHECK(c.in(kAck));
+  w.run(239000);
+  CHECK(c.in(kFin | kAck));
+  w.run(2000);
+  CHECK_EQ(w.flows(), 0u);
+}
+
+TEST("tcp: after a RST data brings the connection back, silence ends it") {
+  World w;
+  Connection c{w};
+  c.establish();
+  CHECK(c.in(kRst));
+  CHECK_EQ(c.state(), std::string("transitory"));
+  CHECK(c.in(kAck));
+  CHECK_EQ(c.state(), std::string("established"));
+  CHECK(c.out(kRst));
+  CHECK(c.in(kRst));
+  w.run(241000);
+  CHECK_EQ(w.flows(), 0u);
+}
+
+TEST("tcp: B16 a refused connection never counts as established") {
+  World w;
+  Connection c{w};
+  CHECK(c.out(kSyn));
+  CHECK(c.in(kRst | kAck));
+  CHECK(c.out(kAck));
+  CHECK_EQ(c.state(), std::string("closing"));
+  // A new attempt does.
+  CHECK(c.out(kSyn));
+  CHECK_EQ(c.state(), std::string("opening"));
+}
+
+TEST("tcp: SYN on a closing flow reopens it with the same public port") {
+  World w;
+  Connection c{w};
+  c.establish();
+  const std::uint16_t port = c.outside;
+  CHECK(c.out(kFin | kAck));
+  CHECK(c.in(kFin | kAck));
+  CHECK(c.out(kSyn));
+  CHECK_EQ(c.outside, port);
+  CHECK_EQ(c.state(), std::string("opening"));
+  CHECK(c.in(kSyn | kAck));
+  CHECK_EQ(c.state(), std::string("established"));
+}
+
+TEST("tcp: an unsolicited SYN from outside gets no answer of any kind") {
+  World w;
+  CHECK(w.outside(make_tcp(kServer, 80, kPublic1, 5555, kSyn)).empty());
+  CHECK_EQ(w.dropped(Drop::kNoFlow), 1u);
+}
+
+TEST("tcp: B38 an ended flow's tuple goes to nobody else in quarantine") {
+  EngineConfig config = World::small();
+  config.port_low = 2000;
+  config.port_high = 2001;
+  World w(config);
+  Connection a{w};
+  Connection b{w, 5000, kHostB};
+  Connection d{w, 6000, kHostB};
+  a.establish();
+  CHECK(w.apply(RemoveFlow{kTcp, kPublic1, a.outside, kServer, 80}) == nullptr);
+  CHECK_EQ(w.flows(), 0u);
+  CHECK(b.out(kSyn));
+  CHECK(b.outside != a.outside);
+  // The other port is in quarantine: exact, not guessed.
+  CHECK(d.w.inside(make_tcp(kHostB, 6000, kServer, 80, kSyn)).size() == 1);
+  CHECK_EQ(w.dropped(Drop::kPortExhausted), 1u);
+  // Its own endpoint may go on with it at once.
+  const std::uint16_t port = a.outside;
+  CHECK(a.out(kSyn));
+  CHECK_EQ(a.outside, port);
+  CHECK(w.apply(RemoveFlow{kTcp, kPublic1, port, kServer, 80}) == nullptr);
+  w.run(61000);
+  CHECK(d.out(kSyn));
+  CHECK_EQ(d.outside, port);
+}
+
+TEST("tcp: closing that lasted longer than quarantine frees the tuple") {
+  EngineConfig config = World::small();
+  config.port_low = config.port_high = 2000;
+  World w(config);
+  Connection a{w};
+  a.establish();
+  CHECK(a.out(kFin | kAck));
+  CHECK(a.in(kFin | kAck));
+  w.run(241000);
+  Connection b{w, 5000, kHostB};
+  CHECK(b.out(kSyn));
+  CHECK_EQ(b.outside, 2000);
+}
+
+TEST("tcp: rst_on_unknown answers the inside, but never a RST") {
+  EngineConfig config = World::small();
+  config.rst_on_unknown = true;
+  World w(config);
+  const auto out = w.inside(make_tcp(kHostA, 5, kServer, 80, kAck));
+  CHECK_EQ(out.size(), 1u);
+  CHECK(out[0].inside);
+  CHECK_EQ(out[0].dst_mac, kHostMac);
+  const Seen seen(out[0].ip);
+  CHECK_EQ(seen.src, kServer);
+  CHECK_EQ(seen.dst, kHostA);
+  CHECK_EQ(seen.payload[13], kRst);
+  CHECK_EQ(get32(&seen.payload[4]), 0x55667788u);
+  CHECK(w.inside(make_tcp(kHostA, 5, kServer, 80, kRst | kAck)).empty());
+  CHECK_EQ(w.dropped(Drop::kTcpNoFlow), 2u);
+}
+
+TEST("tcp: everything but addresses, ports, checksum and TTL is untouched") {
+  World w;
+  Bytes packet =
+      make_tcp(kHostA, 5000, kServer, 80, kSyn | 0xc0, text("early"));
+  packet[32] |= 0x0f;  // reserved bits; checksum no longer holds
+  w.check_output = false;
+  const auto out = w.inside(packet);
+  Bytes got = out[0].ip;
+  CHECK_EQ(got.size(), packet.size());
+  for (const std::size_t i :
+       {8u, 10u, 11u, 12u, 13u, 14u, 15u, 20u, 21u, 36u, 37u}) {
+    got[i] = packet[i];
+  }
+  CHECK_EQ(got, packet);
+}
+
+TEST("tcp: B3 ending a flow between its packets leaves a clean table") {
+  World w;
+  Connection c{w};
+  for (int i = 0; i < 1000; i++) {
+    c.establish();
+    CHECK(w.apply(RemoveFlow{kTcp, kPublic1, c.outside, kServer, 80}) ==
+          nullptr);
+    CHECK(!c.in(kAck));
+    CHECK_EQ(w.flows(), 0u);
+    w.now += 10;
+  }
+  w.run(100000);
+  CHECK(w.list().empty());
+}
+
+}  // namespace vxlnat::test
