@@ -124,6 +124,14 @@ export class ZoneMonitor {
     return zoneStatus(watched, digestAt, now, this.#config);
   }
 
+  /**
+   * Resolves when no decision about the zone is under way: who reads a zone's
+   * new state from the store then finds its status to match.
+   */
+  async settled(uuid: string): Promise<void> {
+    await this.#zones.get(uuid)?.busy;
+  }
+
   /** All zones with their status, for metrics. */
   zones(): { zone: NatZone; status: ZoneStatus }[] {
     return [...this.#zones.values()].map(({ zone }) => ({
@@ -191,7 +199,7 @@ export class ZoneMonitor {
   /** Acts when what is observed and what is decided differ. */
   #consider(uuid: string): void {
     const watched = this.#zones.get(uuid);
-    if (watched === undefined || watched.busy) return;
+    if (watched === undefined || watched.busy !== null) return;
     const { verdict } = watched.liveness;
     const { state } = watched.zone;
     const idle = state === 'new' || state === 'down';
@@ -222,8 +230,7 @@ export class ZoneMonitor {
   }
 
   #act(watched: WatchedZone, action: () => Promise<void>): void {
-    watched.busy = true;
-    action()
+    watched.busy = action()
       .catch((err) => {
         const zone = watched.zone.uuid;
         this.#ctx.log.error({ err, zone }, 'decision about a zone failed');
@@ -231,7 +238,7 @@ export class ZoneMonitor {
       .finally(() => {
         // The next observation looks again; acting here at once would spin
         // on a store that refuses everything.
-        watched.busy = false;
+        watched.busy = null;
       });
   }
 

@@ -51,8 +51,8 @@ export interface WatchedZone {
   zone: NatZone;
   liveness: Liveness;
   beat: Heartbeat | null;
-  /** A decision about it is under way. */
-  busy: boolean;
+  /** The decision about it that is under way; never rejects. */
+  busy: Promise<void> | null;
   /** Its loss was reported although nothing could be done. */
   lamented: boolean;
   failover: LastFailover | null;
@@ -68,7 +68,7 @@ export function watchedZone(
     zone,
     liveness: unknownLiveness(now, config),
     beat: null,
-    busy: false,
+    busy: null,
     lamented: false,
     failover: null,
   };

@@ -42,7 +42,9 @@ const addresses: Check<string[]> = (value, field) =>
     ? value
     : invalidParameter(field, 'must be an array of strings');
 
-function view(record: ZoneRecord, monitor: ZoneMonitor): object {
+async function view(record: ZoneRecord, monitor: ZoneMonitor): Promise<object> {
+  // A lost zone is shown with the account of its failover.
+  if (record.state === 'down') await monitor.settled(record.uuid);
   return { ...natZone(record), status: monitor.status(record.uuid) };
 }
 
@@ -54,7 +56,7 @@ async function shown(
   const stored = await getZone(ctx, id);
   return {
     status: 200,
-    body: view(stored.value, monitor),
+    body: await view(stored.value, monitor),
     headers: { Etag: stored._etag },
   };
 }
@@ -127,7 +129,9 @@ export function natZoneRoutes(ctx: NapiContext, monitor: ZoneMonitor): Route[] {
       name: 'listnatzones',
       handler: async () => {
         const zones = await readZones(ctx);
-        const body = zones.map(({ value }) => view(value, monitor));
+        const body = await Promise.all(
+          zones.map(({ value }) => view(value, monitor)),
+        );
         return { status: 200, body };
       },
     },

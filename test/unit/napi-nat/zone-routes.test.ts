@@ -10,7 +10,9 @@ import { ServiceError } from '#lib/errors.js';
 import { startHttp } from '#test/http-server.js';
 import { natStore, putFabric } from '#test/nat-store.js';
 import { findIp } from '../../../services/napi-nat/ip/read.js';
-import { createNatReform } from '../../../services/napi-nat/nat-reform/service.js';
+import { ZoneMonitor } from '../../../services/napi-nat/nat-reform/monitor.js';
+import { natPublicRoutes } from '../../../services/napi-nat/routes/nat-publics.js';
+import { natZoneRoutes } from '../../../services/napi-nat/routes/nat-zones.js';
 
 const PUBLIC = '00000000-0000-4000-8000-0000000000b0';
 const GOOD = { ul3_ip: '192.168.12.6', external_ip: '3.0.0.3' };
@@ -23,7 +25,10 @@ async function serve(t: test.Test) {
     heartbeat: { interval_ms: 200, misses: 5 },
   };
   const ctx = { ...stored, config: { ...stored.config, nat_reform } };
-  const { client } = await startHttp(t, createNatReform(ctx).routes);
+  const { client } = await startHttp(t, [
+    ...natZoneRoutes(ctx, new ZoneMonitor(ctx, null)),
+    ...natPublicRoutes(ctx),
+  ]);
   return { ctx, client };
 }
 
