@@ -56,6 +56,8 @@ export interface WorldOptions {
   pool_end?: string;
   probe_ms?: number;
   heartbeat_ms?: number;
+  /** Whether new fabric networks join NAT Reform; they do unless told. */
+  nat_reform?: boolean;
 }
 
 function configOf(directory: string, options: WorldOptions): NapiConfig {
@@ -86,7 +88,7 @@ function configOf(directory: string, options: WorldOptions): NapiConfig {
       },
     },
     nat_reform: {
-      default: true,
+      default: options.nat_reform ?? true,
       policy: {
         sharing,
         placement,
