@@ -16,19 +16,22 @@
 import type { Clock } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
 import { createHttpServer } from '#lib/http/server.js';
-import type { HttpServer, Route } from '#lib/http/types.js';
+import type { HttpServer, Request, Route } from '#lib/http/types.js';
 import type { Logger } from '#lib/service/log.js';
+import { packageVersion } from '#lib/service/run.js';
 import { openAccountFile } from './accounts/file.js';
 import { openMahi } from './accounts/mahi.js';
 import type { AccountSource } from './accounts/source.js';
 import { aipRoutes } from './aips/routes.js';
-import { authenticate, authorize } from './auth/authenticate.js';
+import { authenticate } from './auth/authenticate.js';
+import { authorize, type Caller } from './auth/authorize.js';
 import type { Config } from './config.js';
 import { napiBackend } from './napi-nat.js';
 
-/** API versions that a client may ask for (facts: cloudapi 1.2). */
-const VERSIONS = ['9.0.0', '8.0.0', '7.3.0', '7.2.0'];
-const PING_PATH = '/--ping';
+/** CloudAPI's versions, and those with NICs and so AIPs (facts: cloudapi 1.2). */
+const ALL_VERSIONS = ['9.0.0', '8.0.0', '7.3.0', '7.2.0', '7.1.0', '7.0.0'];
+const AIP_VERSIONS = ALL_VERSIONS.slice(0, 4);
+const PING = 'ping';
 const MAX_BODY_BYTES = 100_000;
 
 export interface App {
@@ -37,39 +40,66 @@ export interface App {
   close(): Promise<void>;
 }
 
-function openAccounts(config: Config, clock: Clock): AccountSource {
+function openAccounts(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+): AccountSource {
   return 'file' in config.accounts
     ? openAccountFile(config.accounts.file)
     : openMahi({
         url: config.accounts.mahi_url,
         timeoutMs: config.accounts.timeout_ms ?? 5000,
         clock,
+        log,
       });
 }
 
 function pingRoute(config: Config): Route {
   return {
     method: ['GET', 'HEAD'],
-    path: PING_PATH,
-    name: 'ping',
+    path: '/--ping',
+    name: PING,
+    versions: ALL_VERSIONS,
     handler: () => ({
       status: 200,
-      body: { ping: 'pong', cloudapi: { versions: VERSIONS } },
+      body: { ping: 'pong', cloudapi: { versions: ALL_VERSIONS } },
       headers: { 'triton-datacenter-name': config.datacenter ?? 'unknown' },
     }),
   };
 }
 
 /** Headers of every handled reply (facts: cloudapi 1.3). */
-function replyHeaders(): Record<string, string> {
+function replyHeaders(methods: string): Record<string, string> {
   return {
     'access-control-allow-origin': '*',
     'access-control-allow-headers':
       'Accept, Accept-Version, Content-Length, Content-MD5, Content-Type, ' +
       'Date, Api-Version, Response-Time',
+    'access-control-allow-methods': methods,
     'access-control-expose-headers': 'Api-Version, Request-Id, Response-Time',
-    'api-version': VERSIONS[0] as string,
+    'api-version': ALL_VERSIONS[0] as string,
   };
+}
+
+/** Route name -> the methods of its path, as an Allow header lists them. */
+function methodsOfPaths(routes: Route[]): Map<string, string> {
+  const methods = (path: string) =>
+    routes.filter((route) => route.path === path).flatMap((r) => r.method);
+  return new Map(
+    routes.map(({ name, path }) => [name, methods(path).sort().join(', ')]),
+  );
+}
+
+async function identify(
+  accounts: AccountSource,
+  clock: Clock,
+  request: Request,
+): Promise<Caller> {
+  const signer = await authenticate(accounts, clock.now(), request);
+  const login = request.route['login'] as string;
+  const asRole = request.query['as-role'];
+  return { signer, account: await authorize(accounts, signer, login, asRole) };
 }
 
 /**
@@ -77,36 +107,35 @@ function replyHeaders(): Record<string, string> {
  * @throws UsageError for an account file that cannot be used
  */
 export function createApp(config: Config, log: Logger, clock: Clock): App {
-  const accounts = openAccounts(config, clock);
+  const accounts = openAccounts(config, log, clock);
   const client = new HttpClient({
     url: config.napi_nat.url,
     timeoutMs: config.napi_nat.timeout_ms ?? 10_000,
   });
+  const routes = [
+    pingRoute(config),
+    ...aipRoutes((request) => napiBackend(client, request.id)),
+  ];
+  const methods = methodsOfPaths(routes);
   const server = createHttpServer({
-    name: 'cloudapi',
+    name: `cloudapi/${packageVersion()}`,
     log,
     precedence: ['body', 'query', 'route'],
-    versions: VERSIONS,
+    versions: AIP_VERSIONS,
     maxBodyBytes: MAX_BODY_BYTES,
     contentMd5: true,
     idHeader: 'Request-Id',
     elapsedHeader: 'Response-Time',
     clock,
-    headers: replyHeaders,
+    headers: ({ routeName = '' }) => replyHeaders(methods.get(routeName) ?? ''),
     before: [
       async (request) => {
-        if (request.path === PING_PATH) return;
-        const signer = await authenticate(accounts, clock, request);
-        const login = request.route['login'] as string;
-        const account = await authorize(accounts, signer, login);
-        request.context['caller'] = { signer, account };
+        if (request.routeName === PING) return;
+        request.context['caller'] = await identify(accounts, clock, request);
       },
     ],
   });
-  server.add([
-    pingRoute(config),
-    ...aipRoutes((request) => napiBackend(client, request.id)),
-  ]);
+  server.add(routes);
   return {
     server,
     listen: () => server.listen(config.listen.host, config.listen.port),

@@ -4,6 +4,8 @@
 
 /** What the configuration file of cloudapi-aip may say. */
 
+import { UsageError } from '#lib/errors.js';
+import { loadConfig } from '#lib/service/config.js';
 import type { LogLevel } from '#lib/service/log.js';
 
 export interface Config {
@@ -20,7 +22,7 @@ const url = { type: 'string', pattern: '^https?://' };
 const timeout = { type: 'integer', minimum: 1 };
 
 /** JSON Schema of `Config`; unknown keys are refused. */
-export const configSchema = {
+const configSchema = {
   type: 'object',
   required: ['listen', 'napi_nat', 'accounts'],
   additionalProperties: false,
@@ -56,3 +58,27 @@ export const configSchema = {
     },
   },
 };
+
+/**
+ * Reads the configuration file.
+ * @throws UsageError naming the file and the place in it
+ */
+export function readConfig(file: string): Config {
+  const config = loadConfig<Config>(file, configSchema);
+  const { accounts } = config;
+  if ('file' in accounts === 'mahi_url' in accounts) {
+    throw new UsageError(
+      `${file}: /accounts: give one of "file" and "mahi_url"`,
+    );
+  }
+  checkUrl(file, '/napi_nat/url', config.napi_nat.url);
+  if ('mahi_url' in accounts) {
+    checkUrl(file, '/accounts/mahi_url', accounts.mahi_url);
+  }
+  return config;
+}
+
+function checkUrl(file: string, at: string, text: string): void {
+  if (URL.canParse(text)) return;
+  throw new UsageError(`${file}: ${at}: is not a URL`);
+}

@@ -6,11 +6,10 @@
 
 import { systemClock } from '#lib/clock.js';
 import { UsageError } from '#lib/errors.js';
-import { loadConfig } from '#lib/service/config.js';
 import { createLogger } from '#lib/service/log.js';
 import { runMain } from '#lib/service/run.js';
 import { createApp } from './app.js';
-import { type Config, configSchema } from './config.js';
+import { readConfig } from './config.js';
 
 const USAGE = `
 usage: cloudapi-aip -f CONFIG
@@ -31,7 +30,7 @@ await runMain({
     if (typeof file !== 'string') {
       throw new UsageError('-f CONFIG is required; see --help');
     }
-    const config = loadConfig<Config>(file, configSchema);
+    const config = readConfig(file);
     const log = createLogger({
       name: 'cloudapi-aip',
       level: config.log_level ?? 'info',

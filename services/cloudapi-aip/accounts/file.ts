@@ -5,68 +5,94 @@
 /**
  * Accounts from a JSON file: a list of what mahi would answer, one element for
  * each account and one more for each sub-user (with `user`). The file is read
- * once at start; a mistake in it stops the service with its place.
+ * once at start; a mistake in it stops the service with its place, since later
+ * it could only show as a customer's unexplained 401.
  */
 
-import { readFileSync } from 'node:fs';
+import sshpk from 'sshpk';
 import { UsageError } from '#lib/errors.js';
-import { compile } from '#lib/schema/validate.js';
-import type { AccountInfo, AccountSource } from './source.js';
-
-const keys = { type: 'object', additionalProperties: { type: 'string' } };
-const uuid = {
-  type: 'string',
-  pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$',
-};
-
-const validate = compile<AccountInfo[]>({
-  type: 'array',
-  items: {
-    type: 'object',
-    required: ['account'],
-    properties: {
-      account: {
-        type: 'object',
-        required: ['uuid', 'login', 'keys'],
-        properties: { uuid, login: { type: 'string', minLength: 1 }, keys },
-      },
-      user: {
-        type: 'object',
-        required: ['uuid', 'login', 'account', 'keys'],
-        properties: {
-          uuid,
-          login: { type: 'string', minLength: 1 },
-          account: uuid,
-          keys,
-        },
-      },
-      roles: { type: 'object' },
-      key_names: keys,
-    },
-  },
-});
+import { loadConfig } from '#lib/service/config.js';
+import { accountInfoSchema } from './shape.js';
+import type { AccountInfo, AccountSource, Keys } from './source.js';
 
 /**
  * Reads the account file.
  * @throws UsageError naming the file and the place in it
  */
 export function openAccountFile(file: string): AccountSource {
-  let parsed: unknown;
+  const list = loadConfig<AccountInfo[]>(file, {
+    type: 'array',
+    items: accountInfoSchema,
+  });
+  const wrong = list.flatMap((info, i) => [
+    ...identityFaults(list, info, i),
+    ...keyFaults(info.account.keys, `/${i}/account/keys`),
+    ...keyFaults(info.user?.keys ?? {}, `/${i}/user/keys`),
+    ...nameFaults(info, `/${i}/key_names`),
+  ]);
+  if (wrong.length > 0) {
+    throw new UsageError(wrong.map((fault) => `${file}: ${fault}`).join('\n'));
+  }
+  return accountList(list);
+}
+
+/** Elements that say different things of one login or one UUID. */
+function identityFaults(
+  list: readonly AccountInfo[],
+  { account, user }: AccountInfo,
+  at: number,
+): string[] {
+  const faults: string[] = [];
+  const earlier = list.slice(0, at);
+  const clash = earlier.findIndex(
+    (other) =>
+      (other.account.login === account.login) !==
+      (other.account.uuid === account.uuid),
+  );
+  if (clash >= 0) {
+    faults.push(`/${at}/account: is another one than /${clash}/account`);
+  }
+  const twice = earlier.findIndex(
+    (other) =>
+      other.account.uuid === account.uuid && other.user?.uuid === user?.uuid,
+  );
+  if (twice >= 0) faults.push(`/${at}: is there already as /${twice}`);
+  if (user !== undefined && user.account !== account.uuid) {
+    faults.push(`/${at}/user/account: is not the UUID of /${at}/account`);
+  }
+  return faults;
+}
+
+function keyFaults(keys: Keys, at: string): string[] {
+  return Object.entries(keys).flatMap(([fingerprint, text]) => {
+    const fault = keyFault(fingerprint, text);
+    return fault === null ? [] : [`${at}/${fingerprint}: ${fault}`];
+  });
+}
+
+function keyFault(fingerprint: string, text: string): string | null {
+  if (text.includes('PRIVATE KEY')) {
+    return 'is a private key; put its public key here';
+  }
   try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new UsageError(`${file}: ${(error as Error).message}`);
+    const real = sshpk.parseKey(text, 'auto').fingerprint('md5');
+    return real.toString('hex') === fingerprint
+      ? null
+      : `is the key with the fingerprint ${real.toString('hex')}`;
+  } catch {
+    return 'is not a public key in PEM';
   }
-  const checked = validate(parsed);
-  if ('errors' in checked) {
-    const first = checked.errors[0];
-    throw new UsageError(`${file}: ${first?.field}: ${first?.message}`);
-  }
-  return accountList(checked.value);
+}
+
+function nameFaults({ account, user, key_names }: AccountInfo, at: string) {
+  const { keys } = user ?? account;
+  return Object.entries(key_names ?? {})
+    .filter(([, fingerprint]) => !Object.hasOwn(keys, fingerprint))
+    .map(([name]) => `${at}/${name}: is not a fingerprint in keys`);
 }
 
 /** An account source over values already in memory. */
-export function accountList(list: AccountInfo[]): AccountSource {
+export function accountList(list: readonly AccountInfo[]): AccountSource {
   const named = (who: { uuid: string; login: string }, name: string) =>
     who.login === name || who.uuid === name;
   return {

@@ -5,18 +5,25 @@
 /**
  * Accounts from mahi over HTTP (facts: cloudapi 2.5). Answers are kept for a
  * moment, as CloudAPI keeps them 300 ms, so that a burst of requests by one
- * customer asks once; absence is not kept.
+ * customer asks once; absence is not kept. Whatever is wrong with mahi is 503
+ * to the customer, and said in full in our log.
  */
 
 import type { Clock } from '#lib/clock.js';
 import { ServiceError } from '#lib/errors.js';
 import { HttpClient } from '#lib/http/client.js';
+import { compile } from '#lib/schema/validate.js';
+import type { Logger } from '#lib/service/log.js';
+import { accountInfoSchema } from './shape.js';
 import type { AccountInfo, AccountSource } from './source.js';
 
 const KEEP_MS = 300;
 const KEEP_MOST = 1000;
+const ODD_ANSWER = 'mahi answered with something that is no account';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+const checkShape = compile<AccountInfo>(accountInfoSchema);
 
 /**
  * Asks a mahi server.
@@ -26,6 +33,7 @@ export function openMahi(options: {
   url: string;
   clock: Clock;
   timeoutMs: number;
+  log: Logger;
 }): AccountSource {
   const client = new HttpClient({
     url: options.url,
@@ -42,15 +50,31 @@ export function openMahi(options: {
     const known = kept.get(key);
     if (known !== undefined && known.until > now) return known.info;
     kept.delete(key);
+    const info = await fetchInfo(path, query);
+    if (info === null) return null;
+    if (kept.size >= KEEP_MOST) kept.clear();
+    kept.set(key, { info, until: now + KEEP_MS });
+    return info;
+  }
+
+  async function fetchInfo(
+    path: string,
+    query: Record<string, string>,
+  ): Promise<AccountInfo | null> {
     try {
-      const answer = await client.get<AccountInfo>(path, { query });
-      if (kept.size >= KEEP_MOST) kept.clear();
-      kept.set(key, { info: answer.body, until: now + KEEP_MS });
-      return answer.body;
+      const { body } = await client.get(path, { query });
+      const checked = checkShape(body);
+      if ('value' in checked) return checked.value;
+      options.log.warn({ path, query, errors: checked.errors }, ODD_ANSWER);
     } catch (error) {
-      if (error instanceof ServiceError && error.status === 404) return null;
-      throw error;
+      if (!(error instanceof ServiceError)) throw error;
+      if (error.status === 404) return null;
+      options.log.warn({ err: error, path, query }, 'mahi did not answer');
     }
+    throw new ServiceError(503, {
+      code: 'ServiceUnavailableError',
+      message: 'accounts cannot be looked up at the moment; try again',
+    });
   }
 
   return {

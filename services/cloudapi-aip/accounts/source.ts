@@ -16,6 +16,7 @@ export interface Account {
   login: string;
   keys: Keys;
   isOperator?: boolean;
+  groups?: string[];
   disabled?: boolean;
 }
 
@@ -31,8 +32,10 @@ export interface User {
 }
 
 export interface Role {
-  uuid: string;
+  uuid?: string;
   name: string;
+  /** UUID of the account that the role belongs to. */
+  account?: string;
 }
 
 /** What mahi answers for an account, with a sub-user when asked for one. */
@@ -40,7 +43,10 @@ export interface AccountInfo {
   account: Account;
   user?: User;
   roles?: Record<string, Role>;
-  /** Extension of the file: key name -> fingerprint. mahi has no names. */
+  /**
+   * Extension of the file: names of the signer's keys -> fingerprint. mahi has
+   * no names.
+   */
   key_names?: Record<string, string>;
 }
 

@@ -32,6 +32,7 @@ export interface ListInput {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const MAX_TEXT = 1024;
 const MAX_TAGS = 128;
+const MAX_TAG_NAME = 128;
 
 /** Whether text is a UUID as every Triton API writes them. */
 export function isUuid(text: unknown): text is string {
@@ -120,7 +121,7 @@ const tags: Check<Tags> = (value, field) => {
   const good = entries?.every(
     ([key, tag]) =>
       key !== '' &&
-      key.length <= MAX_TEXT &&
+      key.length <= MAX_TAG_NAME &&
       (typeof tag === 'boolean' ||
         (typeof tag === 'number' && Number.isFinite(tag)) ||
         (typeof tag === 'string' && tag.length <= MAX_TEXT)),
@@ -129,7 +130,7 @@ const tags: Check<Tags> = (value, field) => {
     ? (value as Tags)
     : invalidParameter(
         field,
-        'must be an object of text, numbers and booleans',
+        `must be an object of at most ${MAX_TAGS} texts, numbers and booleans`,
       );
 };
 
@@ -140,6 +141,20 @@ function given<T extends object>(
   return Object.fromEntries(
     Object.entries(object).filter(([, value]) => value !== undefined),
   ) as { [K in keyof T]: NonNullable<T[K]> };
+}
+
+/**
+ * Refuses a body that has no parameters in it by its very kind; without one it
+ * would silently count for "nothing asked".
+ * @param body as parsed; undefined when there was none
+ * @throws ServiceError 409 InvalidArgument
+ */
+export function requireObject(body: unknown): void {
+  if (body === undefined) return;
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return;
+  throw invalidArgument([
+    invalidParameter('parameters', 'must be one JSON object'),
+  ]);
 }
 
 /**

@@ -8,12 +8,23 @@
  * collections have (facts: cloudapi 1.8, 1.9).
  */
 
-import { notFound } from '#lib/errors.js';
+import { invalidParameter, notFound, ServiceError } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
-import type { Caller } from '../auth/authenticate.js';
+import type { Caller } from '../auth/authorize.js';
 import type { AipBackend } from '../napi-nat.js';
-import { isUuid, readAipInput, readFlag, readListInput } from './input.js';
-import { invalidArgument, toPublic, toPublicError } from './translate.js';
+import {
+  isUuid,
+  readAipInput,
+  readFlag,
+  readListInput,
+  requireObject,
+} from './input.js';
+import {
+  invalidArgument,
+  missingArgument,
+  toPublic,
+  toPublicError,
+} from './translate.js';
 
 /** Gives the backend for a request. */
 export type BackendFor = (request: Request) => AipBackend;
@@ -49,13 +60,21 @@ const get: Verb = async (request, backend, { account }) => ({
   body: toPublic(await backend.get(account.uuid, aipId(request))),
 });
 
+/** A login in a path: an address as login keeps its @, as CloudAPI writes it. */
+function pathPart(login: string): string {
+  return encodeURIComponent(login).replaceAll('%40', '@');
+}
+
 const create: Verb = async (request, backend, { account }) => {
   const input = readAipInput(request.params, false);
+  if (input.private_ip !== undefined && input.instance === undefined) {
+    throw missingArgument('instance');
+  }
   const aip = toPublic(await backend.create(account.uuid, input));
   return {
     status: 201,
     body: aip,
-    headers: { location: `/${account.login}/aips/${aip.id}` },
+    headers: { location: `/${pathPart(account.login)}/aips/${aip.id}` },
   };
 };
 
@@ -71,7 +90,9 @@ const update: Verb = async (request, backend, { account }) => {
 const detach: Verb = async (request, backend, { account }) => {
   const id = aipId(request);
   if (!readFlag(request.params, ['detach'])) {
-    throw invalidArgument('the only action on an AIP is ?detach=true');
+    throw invalidArgument([
+      invalidParameter('detach', 'must be true: no other action is known'),
+    ]);
   }
   await backend.detach(account.uuid, id);
   return { status: 204 };
@@ -91,10 +112,11 @@ const remove: Verb = async (request, backend, { account }) => {
 export function aipRoutes(backendFor: BackendFor): Route[] {
   const handle = (verb: Verb) => async (request: Request) => {
     const caller = request.context['caller'] as Caller;
+    requireObject(request.body);
     try {
       return await verb(request, backendFor(request), caller);
     } catch (error) {
-      throw toPublicError(error);
+      throw explained(request, error);
     }
   };
   const one = '/:login/aips/:id';
@@ -106,6 +128,15 @@ export function aipRoutes(backendFor: BackendFor): Route[] {
     route(['POST'], one, 'DetachAIP', handle(detach)),
     route(['DELETE'], one, 'DeleteAIP', handle(remove)),
   ];
+}
+
+/** What the customer is told; the cause of our own trouble is logged. */
+function explained(request: Request, error: unknown): unknown {
+  const told = toPublicError(error);
+  if (told instanceof ServiceError && told.status >= 500) {
+    request.log.warn({ err: error }, 'napi-nat could not do it');
+  }
+  return told;
 }
 
 function route(

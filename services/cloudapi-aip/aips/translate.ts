@@ -8,7 +8,11 @@
  * `private_ip`) are both given (design 5). Pure.
  */
 
-import { type FieldError, ServiceError } from '#lib/errors.js';
+import {
+  type FieldError,
+  missingParameter,
+  ServiceError,
+} from '#lib/errors.js';
 import type { Aip } from '#lib/model/aip.js';
 
 /** What a customer sees (RFD 158, "GetAIP"). */
@@ -77,11 +81,25 @@ export function toPublicError(error: unknown): unknown {
   }
   if (error.status === 422 || error.status === 409) {
     const fields = (errors ?? []).filter(isFieldError);
+    const [first] = fields;
+    if (first?.code === 'MissingParameter' && fields.length === 1) {
+      return missingArgument(String(first.field));
+    }
     return invalidArgument(fields.length === 0 ? message : fields);
   }
   return new ServiceError(503, {
     code: 'ServiceUnavailableError',
     message: 'the address service is not available; try again',
+  });
+}
+
+/** 409 MissingParameter as CloudAPI words it. */
+export function missingArgument(field: string): ServiceError {
+  const message = `${field} must be specified`;
+  return new ServiceError(409, {
+    code: 'MissingParameter',
+    message,
+    errors: [missingParameter(field, message)],
   });
 }
 

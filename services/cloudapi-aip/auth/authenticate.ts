@@ -3,126 +3,84 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * From a signed request to the account it acts on: verify the signature, then
- * decide whether the signer may use the `:login` of the path (facts: cloudapi
- * 1.5). A sub-user may only act on its own account, and needs the role
- * `administrator` there; finer rules come with role-based access.
+ * Who signed a request: the keyId's account or sub-user is looked up and the
+ * signature verified with the key that it names. What the signer may do is
+ * decided in authorize.ts.
  */
 
 import sshpk from 'sshpk';
-import type { Clock } from '#lib/clock.js';
-import { notFound, ServiceError } from '#lib/errors.js';
-import type { Request } from '#lib/http/types.js';
-import type {
-  Account,
-  AccountInfo,
-  AccountSource,
-  Keys,
-} from '../accounts/source.js';
+import { ServiceError } from '#lib/errors.js';
+import type { AccountInfo, AccountSource, Keys } from '../accounts/source.js';
 import { type KeyId, parseKeyId } from './key-id.js';
-import { parseSignature } from './signature.js';
+import { parseSignature, type SignedRequest } from './signature.js';
 
-/** Who signed, and on whose account the request acts. */
-export interface Caller {
-  signer: AccountInfo;
-  account: Account;
-}
-
-const REFUSED = 'Invalid authorization credentials supplied';
-
-function refused(message = REFUSED): ServiceError {
+function refused(message: string): ServiceError {
   return new ServiceError(401, { code: 'InvalidCredentials', message });
 }
 
-function forbidden(message: string): ServiceError {
-  return new ServiceError(403, { code: 'NotAuthorized', message });
-}
-
 /**
- * Verifies the request's signature.
- * @returns what the account source knows of the signer
+ * Verifies a request's signature.
+ * @param now milliseconds since the epoch
+ * @returns what the account source knows of the signer; `user` is there
+ *   exactly when a sub-user signed
  * @throws ServiceError 400/401/403; an unknown account, an unknown key and a
  *   wrong signature are told apart to nobody
  */
 export async function authenticate(
   source: AccountSource,
-  clock: Clock,
-  request: Request,
+  now: number,
+  request: SignedRequest,
 ): Promise<AccountInfo> {
-  const signature = parseSignature(request, clock.now());
+  const signature = parseSignature(request, now);
   const keyId = parseKeyId(signature.keyId);
   if (keyId === null) {
     throw refused(`Invalid KeyId ${signature.keyId} in authorization header`);
   }
-  const info =
-    keyId.sublogin === null
-      ? await source.account(keyId.login)
-      : await source.user(keyId.login, keyId.sublogin);
-  const key = info === null ? null : findKey(info, keyId);
-  if (info === null || key === null || !signature.verify(key)) {
-    throw refused();
+  const signer = await lookUp(source, keyId);
+  const key = signer === null ? null : findKey(signer, keyId.key);
+  if (signer === null || key === null || !signature.verify(key)) {
+    throw refused('Invalid authorization credentials supplied');
   }
-  if (info.account.disabled === true || info.user?.disabled === true) {
-    throw forbidden('Account or user is disabled');
+  if (signer.account.disabled === true || signer.user?.disabled === true) {
+    throw new ServiceError(403, {
+      code: 'NotAuthorized',
+      message: 'Account or user is disabled',
+    });
   }
-  return keyId.sublogin === null ? { ...info, user: undefined as never } : info;
+  return signer;
 }
 
-/** The PEM that a keyId names: by fingerprint, by name, or by SHA-256. */
-function findKey(info: AccountInfo, keyId: KeyId): string | null {
-  const keys: Keys =
-    keyId.sublogin === null ? info.account.keys : (info.user?.keys ?? {});
-  if (keyId.key.startsWith('SHA256:')) {
-    return Object.values(keys).find((pem) => sha256(pem) === keyId.key) ?? null;
-  }
-  const named =
-    keyId.sublogin === null ? info.key_names?.[keyId.key] : undefined;
-  const fingerprint = named ?? keyId.key;
-  return Object.hasOwn(keys, fingerprint)
-    ? (keys[fingerprint] as string)
-    : null;
+/** The signer; an account never comes with a sub-user beside it. */
+async function lookUp(
+  source: AccountSource,
+  { login, sublogin }: KeyId,
+): Promise<AccountInfo | null> {
+  if (sublogin !== null) return source.user(login, sublogin);
+  const info = await source.account(login);
+  if (info === null) return null;
+  const { user: _user, ...account } = info;
+  return account;
 }
 
-function sha256(pem: string): string | null {
+/** The public key that a keyId names: by fingerprint, by name, by SHA-256. */
+function findKey(signer: AccountInfo, wanted: string): string | null {
+  const { keys } = signer.user ?? signer.account;
+  if (wanted.startsWith('SHA256:')) {
+    return Object.values(keys).find((pem) => sha256(pem) === wanted) ?? null;
+  }
+  const fingerprint = own(signer.key_names ?? {}, wanted) ?? wanted;
+  return own(keys, fingerprint) ?? null;
+}
+
+/** A key id is a stranger's text: what objects inherit is none of theirs. */
+function own(keys: Keys, name: string): string | undefined {
+  return Object.hasOwn(keys, name) ? keys[name] : undefined;
+}
+
+function sha256(key: string): string | null {
   try {
-    return sshpk.parseKey(pem, 'pem').fingerprint('sha256').toString();
+    return sshpk.parseKey(key, 'auto').fingerprint('sha256').toString();
   } catch {
     return null;
   }
-}
-
-/**
- * Decides which account the path's `:login` means.
- * @param login as in the path, decoded; `my` is the signer's account
- * @throws ServiceError 404 for an unknown login, 403 for another's
- */
-export async function authorize(
-  source: AccountSource,
-  signer: AccountInfo,
-  login: string,
-): Promise<Account> {
-  const own = signer.account;
-  const isOwn = login === 'my' || login === own.login || login === own.uuid;
-  if (signer.user !== undefined) {
-    requireAdministrator(signer, login, isOwn);
-    return own;
-  }
-  if (isOwn) return own;
-  const other = await source.account(login);
-  if (other === null) throw notFound(`${login} does not exist`);
-  if (own.isOperator === true) return other.account;
-  throw forbidden(`You do not have permission to access ${login}`);
-}
-
-function requireAdministrator(
-  signer: AccountInfo,
-  login: string,
-  isOwn: boolean,
-): void {
-  const held = signer.user?.defaultRoles ?? signer.user?.roles ?? [];
-  const administrator = held.some(
-    (uuid) => signer.roles?.[uuid]?.name === 'administrator',
-  );
-  if (isOwn && administrator) return;
-  throw forbidden(`You do not have permission to access ${login}`);
 }

@@ -66,12 +66,16 @@ export function parseSignature(
   request: SignedRequest,
   now: number,
 ): ParsedSignature {
-  const header = request.headers['authorization'];
-  if (header === undefined || !header.startsWith('Signature ')) {
+  const header = request.headers['authorization']?.trim() ?? '';
+  if (header !== '' && !header.includes(' ')) {
+    throw invalidHeader('a scheme and its parameters are expected');
+  }
+  if (!header.startsWith('Signature ')) {
     throw unauthorized('You must make authenticated requests to use CloudAPI');
   }
   checkDate(request, now);
   const parsed = parseHeader(request, header);
+  checkParams(parsed.params, now);
   const algorithm = parsed.params.algorithm.toLowerCase();
   if (!ALGORITHMS.includes(algorithm)) {
     throw unauthorized(`${algorithm} is not a supported signing algorithm`);
@@ -104,6 +108,31 @@ function checkDate(request: SignedRequest, now: number): void {
 
 type Parsed = ReturnType<typeof httpSignature.parse>;
 
+/**
+ * The parser takes bare digits for any parameter and has no clock but its own:
+ * what must be text is text, and `created` and `expires` are held to ours.
+ */
+function checkParams(params: object, now: number): void {
+  const given = params as Record<string, unknown>;
+  for (const name of ['keyId', 'algorithm', 'signature']) {
+    if (typeof given[name] !== 'string') {
+      throw invalidHeader(`${name} must be in quotes`);
+    }
+  }
+  const seconds = (name: string) => {
+    const value = given[name];
+    if (value === undefined || Number.isInteger(value)) return value as number;
+    throw invalidHeader(`${name} must be a whole number of seconds`);
+  };
+  const [created, expires] = [seconds('created'), seconds('expires')];
+  if (created !== undefined && created * 1000 - now > SKEW_MS) {
+    throw invalidHeader('created lies in the future');
+  }
+  if (expires !== undefined && now - expires * 1000 > SKEW_MS) {
+    throw invalidHeader('the signature has expired');
+  }
+}
+
 function parseHeader(request: SignedRequest, header: string): Parsed {
   const old =
     /^Signature keyId="([^"]+)",algorithm="([^"]+)" ([A-Za-z0-9+/=]+)$/.exec(
@@ -121,7 +150,10 @@ function parseHeader(request: SignedRequest, header: string): Parsed {
       { clockSkew: Number.MAX_SAFE_INTEGER / 1000 },
     );
   } catch (error) {
-    throw invalidHeader((error as Error).message);
+    const { message } = error as Error;
+    throw invalidHeader(
+      error instanceof TypeError ? 'bad param format' : message,
+    );
   }
 }
 
