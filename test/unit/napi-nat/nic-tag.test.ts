@@ -1,0 +1,66 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** `/nic_tags` (facts: triton-napi 6.3). */
+
+import test from 'tape';
+import { PUBLIC_NETWORK, startWorld } from '#test/nat-world.js';
+
+type Body = Record<string, unknown>;
+
+test('tags are made, renamed and removed', async (t) => {
+  const world = await startWorld(t);
+  const made = await world.must('POST', '/nic_tags', {
+    name: 'lab',
+    mtu: 9000,
+  });
+  t.deepEqual(Object.keys(made).sort(), ['mtu', 'name', 'uuid']);
+  const names = async () =>
+    (await world.must<Body[]>('GET', '/nic_tags')).map((each) => each['name']);
+  const own = ['external', 'lab', 'sdc_overlay', 'sdc_underlay'];
+  t.deepEqual(await names(), own);
+  const renamed = await world.must('PUT', '/nic_tags/lab', { name: 'dev' });
+  t.deepEqual(renamed, { ...made, name: 'dev' });
+  t.equal((await world.call('GET', '/nic_tags/lab')).status, 404);
+  t.equal((await world.call('DELETE', '/nic_tags/dev')).status, 204);
+  t.equal((await world.call('DELETE', '/nic_tags/dev')).status, 404);
+});
+
+test('what is wrong with a tag is said by field', async (t) => {
+  const world = await startWorld(t);
+  const letters = 'must only contain numbers, letters and underscores';
+  const cases: [string, string, object, string, string][] = [
+    ['POST', '/nic_tags', { name: 'a-b' }, 'name', letters],
+    ['POST', '/nic_tags', { name: 'external' }, 'name', 'Already exists'],
+    [
+      'POST',
+      '/nic_tags',
+      { name: 'admin', mtu: 9000 },
+      'mtu',
+      'admin nic tag mtu must be 1500',
+    ],
+    ['PUT', '/nic_tags/sdc_overlay', {}, 'name', 'Missing parameter'],
+    [
+      'PUT',
+      '/nic_tags/external',
+      { name: 'outside' },
+      'name',
+      'external nic tag cannot be renamed',
+    ],
+    [
+      'DELETE',
+      '/nic_tags/external',
+      {},
+      'nic_tag',
+      `In use by network "${PUBLIC_NETWORK}"`,
+    ],
+  ];
+  for (const [method, path, body, field, message] of cases) {
+    const answer = await world.call<Body>(method, path, body);
+    const [error] = (answer.body['errors'] ?? []) as Body[];
+    t.equal(answer.status, 422, `${method} ${path}`);
+    t.equal(error?.['field'], field);
+    t.equal(error?.['message'], message);
+  }
+});
