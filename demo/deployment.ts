@@ -112,18 +112,16 @@ export interface ZoneView {
   [field: string]: unknown;
 }
 
-/** Waits until every named zone serves and agrees on the rules. */
-export async function zonesInSync(
-  deployment: Deployment,
-  uuids = ZONES.map((zone) => zone.uuid),
-): Promise<ZoneView[]> {
+/** Waits until both zones serve with exactly the rules that there are now. */
+export async function zonesInSync(deployment: Deployment): Promise<ZoneView[]> {
+  const { napi } = deployment;
   return until('the zones to be in sync', async () => {
-    const zones = await deployment.napi.must<ZoneView[]>('GET', '/nat_zones');
-    const wanted = zones.filter((zone) => uuids.includes(zone.uuid));
-    const ready = wanted.every(
-      (zone) => zone.state === 'up' && zone.status?.in_sync === true,
+    const { digest } = await napi.must<{ digest: string }>('GET', '/dataplane');
+    const zones = await napi.must<ZoneView[]>('GET', '/nat_zones');
+    const ready = zones.every(
+      (zone) => zone.state === 'up' && zone.status?.digest === digest,
     );
-    return ready && wanted.length === uuids.length ? wanted : null;
+    return ready && zones.length === ZONES.length ? zones : null;
   });
 }
 

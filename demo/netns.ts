@@ -31,6 +31,8 @@ export function run(argv: string[], input = ''): Promise<string> {
       if (code === 0) resolve(out);
       else reject(new Error(`${argv.join(' ')}: ${err.trim() || code}`));
     });
+    // A command that fails early leaves its input unread.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
 }

@@ -19,6 +19,7 @@ import type { LogLoop } from '#lib/svp/log-loop.js';
 import { adminRoutes } from './admin.js';
 import { type Config, engineConfig, ioConfig } from './config.js';
 import { ControlPlane } from './control.js';
+import { LazySaver } from './durable.js';
 import type { Engine, EngineEvent, OpenEngine } from './engine.js';
 import { Watch } from './heartbeat.js';
 import type { RunIp } from './os/ip.js';
@@ -27,6 +28,7 @@ import { openKernel } from './os/open.js';
 import type { Step } from './plan.js';
 import { Reconciler } from './reconcile.js';
 import type { RulesFile } from './rules-file.js';
+import { loadRemotes, saveRemotes } from './svp/remotes-file.js';
 import { Resolver } from './svp/resolver.js';
 import { shootdownLoop, svpLookUp } from './svp/shootdown.js';
 
@@ -110,12 +112,7 @@ export class App {
     const engine = await this.#openEngine((vnet, ip) =>
       resolver?.want(vnet, ip),
     );
-    resolver = new Resolver({
-      engine,
-      lookUp: svp === null ? null : svpLookUp(svp),
-      log,
-    });
-    this.#onStop(() => resolver?.close());
+    resolver = await this.#makeResolver(engine, svp);
     const kernel = openKernel(
       this.#config,
       engine,
@@ -129,6 +126,40 @@ export class App {
     await this.#startAdmin(engine, resolver, started);
     await this.#control?.start();
     if (svp !== null) this.#startShootdowns(svp, resolver);
+  }
+
+  /** The resolver, with what it knew before a restart. */
+  async #makeResolver(
+    engine: Engine,
+    svp: SvpClient | null,
+  ): Promise<Resolver> {
+    const { log, clock } = this.#deps;
+    const directory = svp === null ? null : this.#config.state_directory;
+    const saver =
+      directory === null
+        ? null
+        : new LazySaver(
+            () => saveRemotes(directory, resolver.remotes()),
+            clock,
+            log,
+          );
+    const resolver = new Resolver({
+      engine,
+      lookUp: svp === null ? null : svpLookUp(svp),
+      log,
+      onKnown: () => saver?.due(),
+    });
+    this.#onStop(() => resolver.close());
+    this.#onStop(async () => {
+      if (saver?.pending() === true) await saver.flush();
+    });
+    if (directory === null) return resolver;
+    try {
+      resolver.restore(await loadRemotes(directory));
+    } catch (err) {
+      log.error({ err }, 'remotes on disk are left out');
+    }
+    return resolver;
   }
 
   #onStop(stop: () => Promise<void> | void): void {

@@ -22,11 +22,12 @@ import type {
 import type { Logger } from '#lib/service/log.js';
 import type { Config } from './config.js';
 import type { Remote, World } from './desired.js';
+import { LazySaver } from './durable.js';
 import type { StatsDto } from './engine.js';
 import { Follower } from './follow.js';
 import { HeartbeatLoop, type HeartbeatStatus } from './heartbeat.js';
 import type { ReconcileStatus } from './reconcile.js';
-import { fileSnapshots, SnapshotSaver, type Snapshots } from './snapshot.js';
+import { fileSnapshots, type Snapshots } from './snapshot.js';
 
 /** What a zone folds; `ul3_mapping` also makes remotes follow at once. */
 const RESOURCES: Readonly<Record<string, string[]>> = {
@@ -57,7 +58,7 @@ export class ControlPlane {
   readonly #beats: HttpClient;
   readonly #heartbeat: HeartbeatLoop;
   readonly #snapshots: Snapshots | null;
-  readonly #saver: SnapshotSaver | null;
+  readonly #saver: LazySaver | null;
   #subscriber: Subscriber | null = null;
   #timer: Timer | null = null;
 
@@ -80,14 +81,14 @@ export class ControlPlane {
       onBootstrap: options.onBootstrap,
     });
     const directory = config.state_directory;
-    this.#snapshots =
+    const snapshots =
       directory === null ? null : fileSnapshots(directory, config.zone_uuid);
+    this.#snapshots = snapshots;
     this.#saver =
-      this.#snapshots === null
+      snapshots === null
         ? null
-        : new SnapshotSaver(
-            this.#snapshots,
-            () => this.follower.world(),
+        : new LazySaver(
+            () => snapshots.save(this.follower.world()),
             clock,
             log,
           );

@@ -9,18 +9,15 @@
  * its rules) is refused: forwarding by half a rule table is worse than none.
  */
 
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock, Timer } from '#lib/clock.js';
 import type { Dataplane } from '#lib/model/dataplane.js';
 import { rulesDigest } from '#lib/model/rules-digest.js';
-import type { Logger } from '#lib/service/log.js';
 import { type World, worldOf } from './desired.js';
+import { writeDurably } from './durable.js';
 
 /** The file's format; another version is not read. */
 const VERSION = 1;
-/** Least milliseconds between a change and its place on disk. */
-const SAVE_MS = 1000;
 
 interface SnapshotFile {
   version: number;
@@ -69,25 +66,6 @@ function checked(file: string, text: string, zone: string): Dataplane {
   return dataplane;
 }
 
-async function writeDurably(directory: string, name: string, text: string) {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const aside = join(directory, `${name}.new`);
-  const handle = await open(aside, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(aside, join(directory, name));
-  const folder = await open(directory, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
 /**
  * Snapshots in `directory`, in one file.
  * @param zone the zone's UUID: another zone's snapshot is not ours to serve
@@ -122,57 +100,4 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
       return writeDurably(directory, name, `${JSON.stringify(content)}\n`);
     },
   };
-}
-
-/**
- * Saves at most once a second, and what is newest when it does; less often
- * when a save takes long, so that it never costs more than a twentieth.
- */
-export class SnapshotSaver {
-  readonly #snapshots: Snapshots;
-  readonly #world: () => World;
-  readonly #clock: Clock;
-  readonly #log: Logger;
-  #timer: Timer | null = null;
-  #delay = SAVE_MS;
-  #writing: Promise<void> = Promise.resolve();
-
-  constructor(
-    snapshots: Snapshots,
-    world: () => World,
-    clock: Clock,
-    log: Logger,
-  ) {
-    this.#snapshots = snapshots;
-    this.#world = world;
-    this.#clock = clock;
-    this.#log = log;
-  }
-
-  /** There is something new to save. */
-  due(): void {
-    this.#timer ??= this.#clock.after(this.#delay, () => void this.flush());
-  }
-
-  /** Saves now; resolves when it is on disk. A failure is logged. */
-  flush(): Promise<void> {
-    this.#timer?.cancel();
-    this.#timer = null;
-    this.#writing = this.#writing
-      .then(() => this.#save())
-      .catch((err) => this.#log.error({ err }, 'cannot save the snapshot'));
-    return this.#writing;
-  }
-
-  async #save(): Promise<void> {
-    const began = this.#clock.monotonic();
-    await this.#snapshots.save(this.#world());
-    const took = this.#clock.monotonic() - began;
-    this.#delay = Math.max(SAVE_MS, took * 20);
-  }
-
-  /** Whether something waits to be saved. */
-  pending(): boolean {
-    return this.#timer !== null;
-  }
 }

@@ -40,6 +40,8 @@ export interface ResolverOptions {
   lookUp: LookUp | null;
   log: Logger;
   limits?: Partial<ResolverLimits>;
+  /** Told when `remotes()` has changed. */
+  onKnown?: () => void;
 }
 
 /** Bounds and times (milliseconds). */
@@ -131,6 +133,19 @@ export class Resolver {
     if (!this.#known.has(entryKey(vnet, ip))) this.want(vnet, ip);
   }
 
+  /**
+   * Remotes known before a restart: the engine forwards by them at once, and
+   * they are asked for again as soon as the control plane answers.
+   */
+  restore(remotes: Iterable<Remote>): void {
+    for (const remote of remotes) this.#keep(remote.vnet_id, remote.ip, remote);
+  }
+
+  /** Everything known now. */
+  remotes(): Remote[] {
+    return [...this.#known.values()];
+  }
+
   /** Asks again although something is known. */
   refresh(vnet: number, ip: string): void {
     const question = this.#questions.get(entryKey(vnet, ip));
@@ -150,6 +165,7 @@ export class Resolver {
       if (question.vnet === vnet && question.sent) question.stale = true;
     }
     for (const { ip } of moved) this.#known.delete(entryKey(vnet, ip));
+    this.#options.onKnown?.();
     await this.#options.engine.apply([{ op: 'remove_remote_mac', vnet, mac }]);
     for (const { ip } of moved) this.refresh(vnet, ip);
   }
@@ -239,6 +255,8 @@ export class Resolver {
         this.#stats.not_found += 1;
         this.#keep(vnet, ip, null);
       }
+      // Silence is no answer: what is known stays until SVP says otherwise.
+      if (failed && this.#known.has(entryKey(vnet, ip))) return;
       this.#post({ op: 'remote_not_found', vnet, ip, retry_ms: retryMs });
     }
   }
@@ -247,6 +265,7 @@ export class Resolver {
   #keep(vnet: number, ip: string, remote: Remote | null): void {
     const key = entryKey(vnet, ip);
     const had = this.#known.delete(key);
+    if (had || remote !== null) this.#options.onKnown?.();
     if (remote === null) {
       if (had) this.#post({ op: 'remove_remote', vnet, ip });
       return;
