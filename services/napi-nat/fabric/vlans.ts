@@ -80,7 +80,8 @@ export async function createVlan(
   text: VlanText,
 ): Promise<VlanRecord> {
   // Sequential ids are one queue: each is one more than the last.
-  return ctx.turns.run('vnets', () =>
+  const sequential = ctx.config.overlay.vnet_ids === 'sequential';
+  return ctx.turns.run(sequential ? 'vnets' : `owner ${owner}`, () =>
     commit(ctx, async () => {
       if (await findVlan(ctx, owner, vlanId)) throw vlanInUse();
       const { vnet_id, requests } = await claimVnet(ctx, owner);

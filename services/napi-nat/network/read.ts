@@ -5,9 +5,10 @@
 /** Reading networks: by UUID, and those that are on NAT Reform. */
 
 import { notFound } from '#lib/errors.js';
+import { eq } from '#lib/store/filter-text.js';
 import { isStoreError, type StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
-import { NETWORK_BUCKET, type NetworkRecord } from './record.js';
+import { NETWORK_BUCKET, type NetworkRecord, nameKey } from './record.js';
 
 type StoreContext = Pick<NapiContext, 'store'>;
 
@@ -49,10 +50,9 @@ export async function findGlobalNetwork(
 ): Promise<StoredObject<NetworkRecord> | null> {
   const { objects } = await ctx.store.findObjects<NetworkRecord>(
     NETWORK_BUCKET,
-    '(name_str=global:*)',
-    { noLimit: true },
+    eq('name_str', nameKey(name)),
   );
-  return objects.find(({ value }) => value.name === name) ?? null;
+  return objects[0] ?? null;
 }
 
 /** All fabric networks that are on NAT Reform. */
@@ -74,7 +74,7 @@ export async function findNetworksByPublic(
 ): Promise<NetworkRecord[]> {
   const { objects } = await ctx.store.findObjects<NetworkRecord>(
     NETWORK_BUCKET,
-    `(nat_reform_public=${publicIp})`,
+    eq('nat_reform_public', publicIp),
     { noLimit: true },
   );
   return objects.map(({ value }) => value);

@@ -10,7 +10,7 @@
 
 import type { FieldError } from '#lib/errors.js';
 import type { Cidr } from '#lib/net/cidr.js';
-import { and, eq, not } from '#lib/store/filter-text.js';
+import { and, eq, not, present } from '#lib/store/filter-text.js';
 import { type BatchRequest, isStoreError } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { SPACE_BUCKET, type SpaceRecord } from '../fabric/record.js';
@@ -41,7 +41,7 @@ export async function claimSubnet(
   const { generation, etag } = await readSpace(ctx, key);
   const filter =
     vnetId === undefined
-      ? and(eq('v', 4), not(eq('fabric', true)))
+      ? not(present('fabric'))
       : and(eq('vnet_id', vnetId), eq('fabric', true));
   const { objects } = await ctx.store.findObjects<NetworkRecord>(
     NETWORK_BUCKET,
