@@ -79,7 +79,7 @@ struct Context {
                   ip_ids.size()]++;
   }
 
-  static std::size_t filter_slot(Ip4 ip) { return (ip * 0x9e3779b1u) >> 16; }
+  static std::size_t filter_slot(Ip4 ip) { return (ip * 0x9e3779b1u) >> 18; }
 
   const EngineConfig config;
   const HashKey key;
@@ -93,7 +93,7 @@ struct Context {
   FragmentTable fragments;
   RateLimit icmp_limit;
   std::vector<Ip4> ul3s;
-  std::vector<std::uint32_t> ours = std::vector<std::uint32_t>(65536);
+  std::vector<std::uint32_t> ours = std::vector<std::uint32_t>(16384);
   std::array<std::uint16_t, 1024> ip_ids{};
   // Where replies and pieces are made; one user at a time.
   std::array<std::uint8_t, kHeadroom + 9216> scratch{};

@@ -35,6 +35,9 @@ const char* check_rooms(const EngineConfig& config) {
   if (bad(config.max_fragments)) return "max_fragments must be 1 to 16777216";
   if (config.max_held > 65536) return "max_held must be at most 65536";
   if (config.max_waiting > 65536) return "max_waiting must be at most 65536";
+  if (config.max_port_maps < 1 || config.max_port_maps > 65536) {
+    return "max_port_maps must be 1 to 65536";
+  }
   if (config.vnet_share_percent < 1 || config.vnet_share_percent > 100) {
     return "vnet_share_percent must be 1 to 100";
   }

@@ -86,10 +86,10 @@ struct FlowInfo {
 };
 
 struct FlowFilter {
-  std::optional<Vni> vnet;
-  std::optional<Ip4> private_ip;
-  std::optional<Ip4> public_ip;
-  std::optional<Ip4> remote_ip;
+  std::optional<Vni> vnet = {};
+  std::optional<Ip4> private_ip = {};
+  std::optional<Ip4> public_ip = {};
+  std::optional<Ip4> remote_ip = {};
 };
 
 struct FlowPage {

@@ -39,7 +39,8 @@ FlowTable::FlowTable(const Memory& memory, const EngineConfig& config,
       key_(key),
       stats_(stats),
       reap_at_(config.max_flows),
-      loads_(config.max_vnets) {
+      loads_(config.max_vnets),
+      maps_(config.max_port_maps) {
   for (std::uint32_t i = size_; i-- > 0;) {
     flows_[i].next = free_;
     free_ = i;
@@ -156,6 +157,7 @@ void FlowTable::set_state(vxlnat_flow& flow, FlowState state, Tick now) {
     const std::uint32_t step = is_live(state) ? 1u : ~0u;
     load.flows += step;
     stats_.flows.set(stats_.flows.read() + (is_live(state) ? 1 : ~0ull));
+    if (is_live(state)) stats_.flows_revived.add();
   }
   if (before == FlowState::kTcpOpening) load.opening--;
   if (state == FlowState::kTcpOpening) load.opening++;

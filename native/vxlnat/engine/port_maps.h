@@ -19,8 +19,8 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/types.h"
 
@@ -79,11 +79,11 @@ class PortMap {
 
 class PortMaps {
  public:
-  PortMaps() : maps_(std::make_unique<std::array<PortMap, kMaps>>()) {}
+  explicit PortMaps(std::uint32_t count) : maps_(count) {}
 
   PortMap* find(const PortMapKey& key) {
     if (made_ == 0) return nullptr;
-    for (PortMap& map : *maps_) {
+    for (PortMap& map : maps_) {
       if (map.used_ == 0 || !(map.key_ == key)) continue;
       map.used_ = ++clock_;
       return &map;
@@ -93,8 +93,8 @@ class PortMaps {
 
   // An empty map for `key`, which has none.
   PortMap& make(const PortMapKey& key) {
-    PortMap* oldest = maps_->data();
-    for (PortMap& map : *maps_) {
+    PortMap* oldest = maps_.data();
+    for (PortMap& map : maps_) {
       if (map.used_ < oldest->used_) oldest = &map;
     }
     oldest->key_ = key;
@@ -105,8 +105,7 @@ class PortMaps {
   }
 
  private:
-  static constexpr std::size_t kMaps = 64;
-  std::unique_ptr<std::array<PortMap, kMaps>> maps_;
+  std::vector<PortMap> maps_;
   std::uint64_t clock_ = 0;
   std::uint64_t made_ = 0;
 };

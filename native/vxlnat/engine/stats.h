@@ -70,6 +70,8 @@ struct Stats {
   Counter kept;
   Counter flows_created;
   Counter flows_expired;
+  // Flows that went on after quarantine with the tuple they had.
+  Counter flows_revived;
   Counter remote_misses;
   // Gauges.
   Counter flows;
