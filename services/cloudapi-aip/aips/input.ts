@@ -30,6 +30,7 @@ export interface ListInput {
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const MAX_OFFSET = 2 ** 31;
 const MAX_TEXT = 1024;
 const MAX_TAGS = 128;
 const MAX_TAG_NAME = 128;
@@ -100,9 +101,9 @@ const boolean: Check<boolean> = (value, field) => {
 
 function integer(low: number, high: number): Check<number> {
   return (value, field) => {
-    const number = typeof value === 'string' ? Number(value) : value;
+    const digits = typeof value === 'string' && /^\d+$/.test(value);
+    const number = digits ? Number(value) : value;
     const good =
-      value !== '' &&
       typeof number === 'number' &&
       Number.isInteger(number) &&
       number >= low &&
@@ -181,7 +182,7 @@ export function readAipInput(params: Params, withRemap: boolean): AipInput {
 export function readListInput(params: Params): ListInput {
   const reader = new Reader(params);
   const limit = reader.read(['limit'], integer(1, 1000));
-  const offset = reader.read(['offset'], integer(0, Number.MAX_SAFE_INTEGER));
+  const offset = reader.read(['offset'], integer(0, MAX_OFFSET));
   const marker = reader.read(['marker'], uuid);
   reader.finish();
   return {

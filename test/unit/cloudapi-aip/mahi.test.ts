@@ -1,0 +1,155 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Accounts from mahi: its paths and JSON, absence, and every way in which it
+ * can fail to answer, each of which must be 503 and never a wrong "no such".
+ */
+
+import test, { type Test } from 'tape';
+import { ServiceError } from '#lib/errors.js';
+import type { Request } from '#lib/http/types.js';
+import { silentLogger } from '#lib/service/log.js';
+import { startHttp } from '#test/http-server.js';
+import { type ManualClock, manualClock } from '#test/manual-clock.js';
+import { openMahi } from '../../../services/cloudapi-aip/accounts/mahi.js';
+import type {
+  AccountInfo,
+  AccountSource,
+} from '../../../services/cloudapi-aip/accounts/source.js';
+import { ALICE, BOB, deputy, everyone } from './identities.js';
+
+interface Mahi {
+  source: AccountSource;
+  clock: ManualClock;
+  asked: string[];
+  /** What it answers instead, when set. */
+  broken: { status: number; body: unknown } | null;
+}
+
+function absent(code: string): ServiceError {
+  return new ServiceError(404, { code, message: 'does not exist' });
+}
+
+function findAccount(wanted: unknown): AccountInfo {
+  const found = everyone().find(
+    ({ account, user }) =>
+      !user && (account.login === wanted || account.uuid === wanted),
+  );
+  if (found === undefined) throw absent('AccountDoesNotExist');
+  return found;
+}
+
+function findUser({ query, route }: Request): AccountInfo {
+  const { user } = deputy();
+  const hit =
+    route['uuid'] === user?.uuid ||
+    (query['account'] === 'alice' && query['login'] === 'deputy');
+  if (hit) return deputy();
+  if (query['fallback'] === 'false') throw absent('UserDoesNotExist');
+  return findAccount(query['account']);
+}
+
+/** A server that answers as mahi does, and the source that asks it. */
+async function startMahi(t: Test): Promise<Mahi> {
+  const clock = manualClock();
+  const asked: string[] = [];
+  const route = (path: string, find: (request: Request) => AccountInfo) => ({
+    method: 'GET' as const,
+    path,
+    name: path.replaceAll(/\W/g, ''),
+    handler: (request: Request) => {
+      asked.push(request.url);
+      if (mahi.broken !== null) return mahi.broken;
+      return { status: 200, body: find(request) };
+    },
+  });
+  const { url } = await startHttp(t, [
+    route('/accounts', ({ query }) => findAccount(query['login'])),
+    route('/accounts/:uuid', (request) => findAccount(request.route['uuid'])),
+    route('/users', findUser),
+    route('/users/:uuid', findUser),
+  ]);
+  const source = openMahi({ url, clock, timeoutMs: 5000, log: silentLogger() });
+  t.teardown(() => source.close());
+  const mahi: Mahi = { source, clock, asked, broken: null };
+  return mahi;
+}
+
+test('accounts are found by login and by UUID', async (t) => {
+  const { source, asked } = await startMahi(t);
+  t.equal((await source.account('alice'))?.account.uuid, ALICE);
+  t.equal((await source.account(BOB))?.account.login, 'bob');
+  t.equal(await source.account('nobody'), null);
+  t.equal(await source.account('11111111-0000-4000-8000-000000000009'), null);
+  t.equal(
+    await source.account('a/b?c&d=é'),
+    null,
+    'odd logins are only absent',
+  );
+  t.deepEqual(asked.slice(0, 2), ['/accounts?login=alice', `/accounts/${BOB}`]);
+});
+
+test('sub-users are found in their account only', async (t) => {
+  const { source } = await startMahi(t);
+  const uuid = deputy().user?.uuid as string;
+  t.equal((await source.user('alice', 'deputy'))?.user?.login, 'deputy');
+  t.equal((await source.user(ALICE, uuid))?.user?.login, 'deputy');
+  t.equal(await source.user('alice', 'nobody'), null, 'no fallback');
+  t.equal(await source.user('bob', 'deputy'), null);
+  t.equal(await source.user('bob', uuid), null, "another account's UUID");
+  t.equal(await source.user('nobody', 'deputy'), null);
+});
+
+test('answers are kept for a moment, absence is not', async (t) => {
+  const { source, clock, asked } = await startMahi(t);
+  await source.account('alice');
+  clock.advance(299);
+  await source.account('alice');
+  t.equal(asked.length, 1);
+  clock.advance(1);
+  await source.account('alice');
+  t.equal(asked.length, 2, 'asked again after 300 ms');
+  await source.account('nobody');
+  await source.account('nobody');
+  t.equal(asked.length, 4);
+});
+
+test('whatever is wrong with mahi is 503', async (t) => {
+  const mahi = await startMahi(t);
+  const outcome = () =>
+    mahi.source.account('alice').then(
+      () => 'found',
+      (error: ServiceError) => `${error.status} ${error.body.code}`,
+    );
+  for (const broken of [
+    { status: 503, body: { code: 'RedisError', message: 'redis: gone' } },
+    { status: 500, body: { code: 'InternalError', message: 'x' } },
+    { status: 400, body: { code: 'BadRequest', message: 'x' } },
+    { status: 200, body: {} },
+    { status: 200, body: { account: { login: 'alice' } } },
+    { status: 200, body: [] },
+  ]) {
+    mahi.broken = broken;
+    t.equal(
+      await outcome(),
+      '503 ServiceUnavailableError',
+      JSON.stringify(broken),
+    );
+  }
+  mahi.broken = null;
+  t.equal(await outcome(), 'found', 'and it is well again');
+});
+
+test('a mahi that cannot be reached is 503', async (t) => {
+  const source = openMahi({
+    url: 'http://127.0.0.1:1',
+    clock: manualClock(),
+    timeoutMs: 5000,
+    log: silentLogger(),
+  });
+  t.teardown(() => source.close());
+  const error = await source.account('alice').catch((e: unknown) => e);
+  t.equal((error as ServiceError).status, 503);
+});
