@@ -25,8 +25,8 @@ export interface NapiContext {
   /** A new random UUID, lower case. */
   uuid: () => string;
   /**
-   * Placements of this process, one after another. Whoever also takes a turn
-   * takes it first: turns, then placing, never the other way round.
+   * Placements of this process, one after another. Whoever also takes turns
+   * takes them first: a network's, then a vnet's, then placing.
    */
   placing: Serial;
   /** Allocations from one network, or in one vnet, one after another. */

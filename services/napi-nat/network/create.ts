@@ -32,6 +32,7 @@ import type { CreateInput } from './input.js';
 import { findNetwork } from './read.js';
 import { NETWORK_BUCKET, type NetworkRecord, nameKey } from './record.js';
 import { claimSubnet, spaceName } from './space.js';
+import { networkTurn } from './turn.js';
 
 const DEFAULT_MTU = 1500;
 
@@ -104,7 +105,7 @@ export async function createNetwork(
     await precondition();
     return attempt(ctx, checked, fresh, assign);
   };
-  return ctx.turns.run(space, async () => {
+  const make = async () => {
     await prepareIps(ctx, fresh.uuid);
     try {
       return await (assign
@@ -114,7 +115,9 @@ export async function createNetwork(
       await discardIps(ctx, fresh.uuid);
       throw error;
     }
-  });
+  };
+  // Turns are taken in this order everywhere: network, space, placing.
+  return networkTurn(ctx, fresh.uuid, () => ctx.turns.run(space, make));
 }
 
 function wantsNatReform(

@@ -127,7 +127,7 @@ async function svpChanges(
   if (network === undefined) return noChanges();
   const overlay = await overlayChanges(ctx, {
     before: before && !isZonesRouter(before) ? before.nic : null,
-    after: after?.nic ?? null,
+    after: after && !isZonesRouter(after) ? after.nic : null,
     network,
     before_network: before?.network?.value,
   });

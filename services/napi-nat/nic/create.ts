@@ -103,7 +103,7 @@ export async function createNic(
         const choice = await addresses.next(network.value, claim, last);
         nic.ipaddr = choice.ip;
         nic.network_uuid = network.key;
-        nic.nic_tag ??= network.value.nic_tag;
+        nic.nic_tag = network.value.nic_tag;
         own.requests.push(choice.request);
       }
       const at: NicAt = { nic, network };

@@ -13,10 +13,10 @@ import {
   limit,
   offset,
   oneOf,
+  someUuids,
   string,
   stringOrArray,
   uuid,
-  uuidArray,
   vlanId,
 } from '../validate/values.js';
 import { BELONGS_TO_TYPES, NIC_STATES } from './record.js';
@@ -78,10 +78,10 @@ export const listSpec = {
   optional: {
     ...flags,
     underlay: bool,
-    owner_uuid: uuidArray,
-    cn_uuid: uuidArray,
-    belongs_to_uuid: uuidArray,
-    network_uuid: uuidArray,
+    owner_uuid: someUuids,
+    cn_uuid: someUuids,
+    belongs_to_uuid: someUuids,
+    network_uuid: someUuids,
     belongs_to_type: stringOrArray,
     nic_tag: stringOrArray,
     nic_tags_provided: stringOrArray,

@@ -103,7 +103,7 @@ async function move(
   }
   nic.ipaddr = choice.ip;
   nic.network_uuid = network.key;
-  nic.nic_tag = input.nic_tag ?? network.value.nic_tag;
+  nic.nic_tag = network.value.nic_tag;
   return { at: { nic, network }, changes: { requests, events: [] } };
 }
 

@@ -57,6 +57,14 @@ export const uuidArray: Check<string[]> = (value) => {
   return [...new Set<string>(list)].sort();
 };
 
+/** As `uuidArray`, for filters: no list at all finds nothing to look for. */
+export const someUuids: Check<string[]> = (value) => {
+  const list = uuidArray(value);
+  return Array.isArray(list) && list.length === 0
+    ? new Fault('must not be an empty array')
+    : list;
+};
+
 function split(text: string): string[] {
   return text
     .split(',')
