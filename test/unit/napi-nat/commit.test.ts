@@ -62,7 +62,8 @@ function process(store: Store, n: number, random?: () => number): NapiContext {
 async function addNetwork(ctx: NapiContext, subnet: string, last: number) {
   const prefix = subnet.replace(/\.0\/24$/, '');
   return createNetwork(ctx, {
-    name: subnet,
+    // A name of its own: only the subnets are to collide.
+    name: ctx.uuid(),
     nic_tag: 'overlay',
     vlan_id: 2,
     subnet: parseCidr(subnet) as never,

@@ -5,7 +5,13 @@
 /** `/fabrics` as clients of real NAPI know it (facts: triton-napi 4). */
 
 import test from 'tape';
-import { addFabric, addZone, startWorld, uuidOf } from '#test/nat-world.js';
+import {
+  ADMIN,
+  addFabric,
+  addZone,
+  startWorld,
+  uuidOf,
+} from '#test/nat-world.js';
 
 type Body = Record<string, unknown>;
 const OWNER = uuidOf(1, 1);
@@ -232,4 +238,32 @@ test('a legacy fabric joins NAT Reform when asked', async (t) => {
     [],
     'address given back',
   );
+});
+
+test("a former NAT zone's NIC leaves the new router alone", async (t) => {
+  const world = await startWorld(t, { nat_reform: false });
+  const zone = await addZone(t, world, 1, { ip: '127.0.0.11', port: 0 });
+  const { uuid, vnet_id } = await addFabric(world, OWNER, 2, '10.1.1.0/24');
+  const nic = await world.must('POST', `/networks/${uuid}/nics`, {
+    belongs_to_uuid: uuidOf(2, 1),
+    belongs_to_type: 'zone',
+    owner_uuid: ADMIN,
+    cn_uuid: uuidOf(9, 1),
+    ip: '10.1.1.1',
+  });
+  await world.must('PUT', `${VLANS}/2/networks/${uuid}`, {
+    nat_reform_public: '',
+  });
+  const router = async () => {
+    const query = `/ul3_mappings?vnet_id=${vnet_id}&ip=10.1.1.1`;
+    const [row] = await world.must<Body[]>('GET', query);
+    return row?.['cn_uuid'];
+  };
+  t.equal(await router(), zone.uuid);
+  await world.must('PUT', `/nics/${nic['mac']}`, { cn_uuid: uuidOf(9, 2) });
+  t.equal(await router(), zone.uuid, 'when it moves');
+  await world.must('DELETE', `/nics/${nic['mac']}`);
+  t.equal(await router(), zone.uuid, 'when it goes');
+  const network = await world.must('GET', `/networks/${uuid}`);
+  t.equal(network['gateway_provisioned'], true);
 });
