@@ -28,32 +28,40 @@ const require = createRequire(import.meta.url);
 const ALICE = '11111111-0000-4000-8000-000000000001';
 const INSTANCE = '22222222-0000-4000-8000-000000000001';
 const NODE = '33333333-0000-4000-8000-000000000001';
+const ROLE = '44444444-0000-4000-8000-000000000001';
 
 interface Key {
   pem: string;
   publicPem: string;
   fingerprint: string;
+  sha256: string;
 }
 
-function makeKey(directory: string, type: 'rsa' | 'ec', name: string): Key {
-  const encodings = {
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  } as const;
-  const pair =
-    type === 'rsa'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048, ...encodings })
-      : generateKeyPairSync('ec', { namedCurve: 'P-256', ...encodings });
-  const pem = String(pair.privateKey);
+function keyPair(type: 'rsa' | 'ec' | 'ed25519') {
+  if (type === 'rsa') return generateKeyPairSync(type, { modulusLength: 2048 });
+  if (type === 'ec') return generateKeyPairSync(type, { namedCurve: 'P-256' });
+  return generateKeyPairSync('ed25519');
+}
+
+/** A key pair, also in the test's ~/.ssh where the triton CLI looks. */
+function makeKey(
+  directory: string,
+  type: 'rsa' | 'ec' | 'ed25519',
+  name: string,
+): Key {
+  const pair = keyPair(type);
+  const pem = String(pair.privateKey.export({ type: 'pkcs8', format: 'pem' }));
   const key = sshpk.parsePrivateKey(pem, 'pem');
   const ssh = join(directory, '.ssh');
   mkdirSync(ssh, { recursive: true });
-  writeFileSync(join(ssh, name), key.toString('pem'), { mode: 0o600 });
+  const format = type === 'ed25519' ? 'ssh-private' : 'pem';
+  writeFileSync(join(ssh, name), key.toString(format), { mode: 0o600 });
   writeFileSync(join(ssh, `${name}.pub`), key.toPublic().toString('ssh'));
   return {
     pem,
-    publicPem: String(pair.publicKey),
+    publicPem: String(pair.publicKey.export({ type: 'spki', format: 'pem' })),
     fingerprint: key.fingerprint('md5').toString('hex'),
+    sha256: key.fingerprint('sha256').toString(),
   };
 }
 
@@ -85,10 +93,34 @@ async function fillNapi(napi: HttpClient): Promise<void> {
   });
 }
 
+function keysOf(...keys: Key[]): Record<string, string> {
+  return Object.fromEntries(
+    keys.map((key) => [key.fingerprint, key.publicPem]),
+  );
+}
+
+/** A sub-user of alice, holding her role `administrator` or none. */
+function subUser(login: string, digit: number, key: Key, roles: string[]) {
+  return {
+    account: { uuid: ALICE, login: 'alice', keys: {} },
+    roles: { [ROLE]: { uuid: ROLE, name: 'administrator', account: ALICE } },
+    user: {
+      uuid: `55555555-0000-4000-8000-00000000000${digit}`,
+      login,
+      account: ALICE,
+      keys: keysOf(key),
+      roles,
+      defaultRoles: roles,
+    },
+  };
+}
+
 async function deploy(t: Test) {
   const directory = temporaryDirectory(t);
   const rsa = makeKey(directory, 'rsa', 'id_rsa');
   const ecdsa = makeKey(directory, 'ec', 'id_ecdsa');
+  const ed25519 = makeKey(directory, 'ed25519', 'id_ed25519');
+  const operator = makeKey(directory, 'ec', 'id_operator');
   const accounts = join(directory, 'accounts.json');
   writeFileSync(
     accounts,
@@ -99,12 +131,20 @@ async function deploy(t: Test) {
           type: 'account',
           uuid: ALICE,
           login: 'alice',
-          keys: Object.fromEntries(
-            [rsa, ecdsa].map((key) => [key.fingerprint, key.publicPem]),
-          ),
+          keys: keysOf(rsa, ecdsa),
         },
       },
-      { roles: {}, account: { uuid: ADMIN_UUID, login: 'admin', keys: {} } },
+      subUser('deputy', 1, ed25519, [ROLE]),
+      subUser('guest', 2, ed25519, []),
+      {
+        roles: {},
+        account: {
+          uuid: ADMIN_UUID,
+          login: 'admin',
+          isOperator: true,
+          keys: keysOf(operator),
+        },
+      },
     ]),
   );
   const napi = await startService(
@@ -126,24 +166,37 @@ async function deploy(t: Test) {
     },
     directory,
   );
-  return { directory, rsa, ecdsa, url: cloudapi.url };
+  return { directory, rsa, ecdsa, ed25519, operator, url: cloudapi.url };
+}
+
+/** Runs `triton cloudapi`; what it prints. */
+async function runTriton(
+  deployed: { directory: string; url: string },
+  profile: Record<string, string>,
+  args: string[],
+): Promise<string> {
+  const bin = require.resolve('triton/bin/triton');
+  const { stdout } = await run(process.execPath, [bin, 'cloudapi', ...args], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: deployed.directory,
+      TRITON_URL: deployed.url,
+      TRITON_ACCOUNT: 'alice',
+      ...profile,
+    },
+  });
+  return stdout.trim();
+}
+
+function stderrOf(error: { stderr: string }): string {
+  return error.stderr;
 }
 
 test('the triton CLI lists, creates, moves, detaches and deletes', async (t) => {
-  const { directory, rsa, ecdsa, url } = await deploy(t);
-  const triton = async (key: Key, ...args: string[]) => {
-    const bin = require.resolve('triton/bin/triton');
-    const { stdout } = await run(process.execPath, [bin, 'cloudapi', ...args], {
-      env: {
-        PATH: process.env['PATH'],
-        HOME: directory,
-        TRITON_URL: url,
-        TRITON_ACCOUNT: 'alice',
-        TRITON_KEY_ID: key.fingerprint,
-      },
-    });
-    return stdout.trim();
-  };
+  const deployed = await deploy(t);
+  const { rsa, ecdsa } = deployed;
+  const triton = (key: Key, ...args: string[]) =>
+    runTriton(deployed, { TRITON_KEY_ID: key.fingerprint }, args);
   t.deepEqual(JSON.parse(await triton(rsa, '/my/aips')), []);
   const made = JSON.parse(
     await triton(
@@ -156,9 +209,7 @@ test('the triton CLI lists, creates, moves, detaches and deletes', async (t) => 
   t.equal(made['private-ip'], made.private_ip, 'both spellings');
   const path = `/alice/aips/${made.id}`;
   t.deepEqual(JSON.parse(await triton(ecdsa, path)), made, 'an ECDSA key too');
-  const refused = await triton(rsa, '-X', 'DELETE', path).catch(
-    (error: { stderr: string }) => error.stderr,
-  );
+  const refused = await triton(rsa, '-X', 'DELETE', path).catch(stderrOf);
   t.match(refused, /AIPInUse/, 'deleting an assigned AIP is explained');
   const updated = JSON.parse(
     await triton(
@@ -171,10 +222,47 @@ test('the triton CLI lists, creates, moves, detaches and deletes', async (t) => 
   await triton(rsa, '-X', 'POST', `${path}?detach=true`, '-d', '{}');
   t.notOk(JSON.parse(await triton(rsa, path)).belongs_to_uuid, 'detached');
   await triton(rsa, '-X', 'DELETE', path);
-  const gone = await triton(rsa, path).catch(
-    (error: { stderr: string }) => error.stderr,
-  );
+  const gone = await triton(rsa, path).catch(stderrOf);
   t.match(gone, /ResourceNotFound/, 'gone');
+});
+
+test('the triton CLI signs for sub-users and operators', async (t) => {
+  const deployed = await deploy(t);
+  const { ecdsa, ed25519, operator } = deployed;
+  const owner = { TRITON_KEY_ID: ecdsa.sha256 };
+  const made = JSON.parse(
+    await runTriton(deployed, owner, ['-X', 'POST', '/my/aips', '-d', '{}']),
+  );
+  const path = `/alice/aips/${made.id}`;
+  const user = (login: string) => ({
+    TRITON_USER: login,
+    TRITON_KEY_ID: ed25519.fingerprint,
+  });
+  t.deepEqual(
+    JSON.parse(await runTriton(deployed, user('deputy'), [path])),
+    made,
+    'an administrator, with an Ed25519 key',
+  );
+  t.match(
+    await runTriton(deployed, user('guest'), [path]).catch(stderrOf),
+    /NotAuthorized/,
+    'a sub-user without the role',
+  );
+  t.match(
+    await runTriton(deployed, user('deputy'), ['/admin/aips']).catch(stderrOf),
+    /NotAuthorized/,
+    "another account's path",
+  );
+  const asAdmin = {
+    TRITON_ACCOUNT: 'admin',
+    TRITON_KEY_ID: operator.fingerprint,
+  };
+  t.deepEqual(JSON.parse(await runTriton(deployed, asAdmin, [path])), made);
+  t.deepEqual(
+    JSON.parse(await runTriton(deployed, asAdmin, ['/my/aips'])),
+    [],
+    "an operator's own",
+  );
 });
 
 test('the smartdc library reads and creates', async (t) => {
