@@ -131,6 +131,20 @@ export async function deploy(
   tell: (line: string) => void,
 ): Promise<Deployment> {
   const deployment = newDeployment(lab);
+  try {
+    await deployAll(deployment, tell);
+  } catch (error) {
+    const dead = lab.dead().map(({ name, log }) => `${name} ended, see ${log}`);
+    throw new Error([(error as Error).message, ...dead].join('; '));
+  }
+  return deployment;
+}
+
+async function deployAll(
+  deployment: Deployment,
+  tell: (line: string) => void,
+): Promise<void> {
+  const { lab } = deployment;
   lab.start('internet', 'internet', [
     process.execPath,
     dist('demo/hosts/internet.js'),
@@ -155,7 +169,6 @@ export async function deploy(
   tell('zone1 and zone2 are up: two identical NAT Reform zones');
   await startNodes(deployment);
   tell('three compute nodes run svp-agent, six instances are plugged in');
-  return deployment;
 }
 
 function newDeployment(lab: Lab): Deployment {

@@ -10,7 +10,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { accessSync, constants, openSync } from 'node:fs';
 import { removeNamespaces, run } from './netns.js';
 
 /** Every namespace of the demo begins with this. */
@@ -82,6 +82,17 @@ export async function enter(verb: Verb, program?: string): Promise<number> {
   return status;
 }
 
+function explainTun(): void {
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch {
+    console.error(
+      'demo: /dev/net/tun cannot be opened by this user; most systems allow ' +
+        'it (mode 0666); change that or run the demo as root',
+    );
+  }
+}
+
 /** What an ordinary user needs, said plainly. */
 export async function explainUnprivileged(): Promise<void> {
   const allowed = await run([
@@ -90,7 +101,10 @@ export async function explainUnprivileged(): Promise<void> {
     () => true,
     () => false,
   );
-  if (allowed) return;
+  if (allowed) {
+    explainTun();
+    return;
+  }
   console.error(
     'demo: this kernel does not let ordinary users make network namespaces ' +
       '(see user.max_user_namespaces, kernel.unprivileged_userns_clone and ' +

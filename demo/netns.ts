@@ -168,6 +168,11 @@ export class Lab {
     return { write: (text) => child.stdin.end(text), result };
   }
 
+  /** Processes that ended although nobody stopped them. */
+  dead(): LabProcess[] {
+    return this.processes.filter(({ child }) => child.exitCode !== null);
+  }
+
   /** Ends a process with a signal and waits until it is gone. */
   async stop(target: LabProcess, signal: NodeJS.Signals): Promise<void> {
     const index = this.processes.indexOf(target);
