@@ -19,6 +19,7 @@ import { silentLogger } from '#lib/service/log.js';
 import { startHttp } from '#test/http-server.js';
 import { temporaryDirectory } from '#test/tmp.js';
 import { createApp } from '../../../services/cloudapi-aip/app.js';
+import type { Config } from '../../../services/cloudapi-aip/config.js';
 import { ALICE, everyone, KEYS, type Key, signed } from './identities.js';
 
 export const INSTANCE = '22222222-0000-4000-8000-0000000000a1';
@@ -178,18 +179,28 @@ export interface Deployment {
   ): Promise<Answer>;
 }
 
-/** Starts the service on a free port, for the length of a test. */
-export async function deploy(t: Test): Promise<Deployment> {
+function accountFile(t: Test): { file: string } {
+  const file = join(temporaryDirectory(t), 'accounts.json');
+  writeFileSync(file, JSON.stringify(everyone()));
+  return { file };
+}
+
+/**
+ * Starts the service on a free port, for the length of a test.
+ * @param accounts where they are; a file of everyone when not given
+ */
+export async function deploy(
+  t: Test,
+  accounts: Config['accounts'] = accountFile(t),
+): Promise<Deployment> {
   const napi = new MemoryNapi();
   const { url: napiUrl } = await startHttp(t, napi.routes());
-  const accounts = join(temporaryDirectory(t), 'accounts.json');
-  writeFileSync(accounts, JSON.stringify(everyone()));
   const app = createApp(
     {
       listen: { host: '127.0.0.1', port: 0 },
       datacenter: 'lab',
       napi_nat: { url: napiUrl },
-      accounts: { file: accounts },
+      accounts,
     },
     silentLogger(),
     systemClock(),

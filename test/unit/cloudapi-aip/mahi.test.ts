@@ -18,9 +18,11 @@ import type {
   AccountInfo,
   AccountSource,
 } from '../../../services/cloudapi-aip/accounts/source.js';
-import { ALICE, BOB, deputy, everyone } from './identities.js';
+import { deploy } from './deployment.js';
+import { ALICE, BOB, deputy, everyone, KEYS } from './identities.js';
 
 interface Mahi {
+  url: string;
   source: AccountSource;
   clock: ManualClock;
   asked: string[];
@@ -73,7 +75,7 @@ async function startMahi(t: Test): Promise<Mahi> {
   ]);
   const source = openMahi({ url, clock, timeoutMs: 5000, log: silentLogger() });
   t.teardown(() => source.close());
-  const mahi: Mahi = { source, clock, asked, broken: null };
+  const mahi: Mahi = { url, source, clock, asked, broken: null };
   return mahi;
 }
 
@@ -152,4 +154,33 @@ test('a mahi that cannot be reached is 503', async (t) => {
   t.teardown(() => source.close());
   const error = await source.account('alice').catch((e: unknown) => e);
   t.equal((error as ServiceError).status, 503);
+});
+
+test('the service lets in whom mahi knows, and nobody while it is down', async (t) => {
+  const mahi = await startMahi(t);
+  const { call, napi } = await deploy(t, { mahi_url: mahi.url });
+  const { alice, user, bob } = KEYS;
+  const signers: [typeof alice, string, number][] = [
+    [alice, `/alice/keys/${alice.md5}`, 200],
+    [alice, `/alice/keys/${alice.sha256}`, 200],
+    [user, `/alice/users/deputy/keys/${user.md5}`, 200],
+    [user, `/alice/users/nobody/keys/${user.md5}`, 401],
+    [bob, `/nobody/keys/${bob.md5}`, 401],
+    [bob, `/alice/keys/${alice.md5}`, 401],
+  ];
+  for (const [key, keyId, status] of signers) {
+    t.equal((await call('GET', '/my/aips', { key, keyId })).status, status);
+  }
+  mahi.broken = {
+    status: 503,
+    body: { code: 'RedisError', message: 'r:6379' },
+  };
+  const before = napi.requests.length;
+  const down = await call('GET', '/my/aips', {
+    key: bob,
+    keyId: `/bob/keys/${bob.md5}`,
+  });
+  t.equal(down.status, 503);
+  t.notOk(down.text.includes('6379'), 'nothing of the inside is told');
+  t.equal(napi.requests.length, before, 'napi-nat was not asked');
 });

@@ -154,6 +154,22 @@ test('a date that is missing, stale, early or unreadable is refused', (t) => {
   t.end();
 });
 
+test('created and expires are held to the clock that is given', (t) => {
+  const seconds = NOW / 1000;
+  const cases: [string, number][] = [
+    [`created=${seconds + 299}`, 200],
+    [`created=${seconds + 301}`, 400],
+    [`expires=${seconds - 299}`, 200],
+    [`expires=${seconds - 301}`, 400],
+    [`expires="${seconds + 60}"`, 400],
+  ];
+  for (const [parameter, status] of cases) {
+    const authorization = good(DATE, `,${parameter}`);
+    t.equal(refusal({ date: DATE, authorization })[0], status, parameter);
+  }
+  t.end();
+});
+
 test('unsigned date, unknown algorithms and other schemes are refused', (t) => {
   t.deepEqual(
     refusal({
