@@ -217,6 +217,26 @@ test("another's AIPs are not found, another's account is forbidden", async (t) =
   t.equal((await call('GET', `/alice/aips/${id}`, root)).status, 200);
 });
 
+test("an operator's call on a customer's path is the customer's", async (t) => {
+  const { call, napi } = await deploy(t);
+  const root = { key: KEYS.operator, keyId: `/root/keys/${KEYS.operator.md5}` };
+  const made = await call('POST', '/alice/aips', { ...root, body: {} });
+  const { id, owner_uuid } = made.body as Shown;
+  t.equal(owner_uuid, ALICE);
+  t.equal(made.headers.location, `/alice/aips/${id}`);
+  const calls: [string, string, object][] = [
+    ['GET', '/alice/aips', root],
+    ['GET', `/alice/aips/${id}`, root],
+    ['PUT', `/alice/aips/${id}`, { ...root, body: { description: 'x' } }],
+    ['POST', `/alice/aips/${id}?detach=true`, { ...root, body: {} }],
+    ['DELETE', `/alice/aips/${id}`, root],
+  ];
+  for (const [method, url, more] of calls) {
+    t.ok((await call(method, url, more)).status < 300, `${method} ${url}`);
+    t.equal(napi.requests.at(-1)?.params['owner_uuid'], ALICE, 'as alice');
+  }
+});
+
 test("a body cannot choose another owner or another's path", async (t) => {
   const { call, napi } = await deploy(t);
   const bob = '11111111-0000-4000-8000-00000000000b';
