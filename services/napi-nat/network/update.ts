@@ -43,7 +43,7 @@ export function checkFixed(
   const errors: FieldError[] = FIXED_FIELDS.filter(
     (field) =>
       sent[field] !== undefined &&
-      String(sent[field]) !== String(shown[field] ?? 'false'),
+      plainText(sent[field]) !== plainText(shown[field] ?? false),
   ).map((field) => invalidParameter(field, NOT_SUPPORTED));
   if (sent['internet_nat'] !== undefined) {
     errors.push(invalidParameter('internet_nat', NOT_SUPPORTED));
@@ -55,6 +55,11 @@ export function checkFixed(
     }
   }
   return [...errors, ...checkNatReform(sent, network)];
+}
+
+/** A value from a query or a body, to compare: `"2"` there is `2` here. */
+function plainText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** `""` asks for NAT Reform; an address can only be repeated. */

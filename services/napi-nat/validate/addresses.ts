@@ -17,7 +17,8 @@ const MAX_MAC = 0xffffffffffff;
 
 /** Reads an address; digits alone are an integer address, as in ip6addr. */
 export function readIp(value: unknown): string | null {
-  if (typeof value === 'number' || /^\d+$/.test(String(value))) {
+  const digits = typeof value === 'string' && /^\d{1,10}$/.test(value);
+  if (typeof value === 'number' || digits) {
     const number = Number(value);
     const good = Number.isInteger(number) && number >= 0 && number <= MAX_IP;
     return good ? formatIpv4(ipv4(number)) : null;
@@ -44,7 +45,9 @@ export const gateway: Check<string | null> = (value) =>
 export const ipArray: Check<string[]> = (value) => {
   const list = typeof value === 'string' ? value.split(',') : value;
   if (!Array.isArray(list)) return new Fault('must be an array of strings');
-  const given = list.filter((item) => String(item).trim() !== '');
+  const given = list.filter(
+    (item) => typeof item !== 'string' || item.trim() !== '',
+  );
   const wrong = given.filter((item) => readIp(item) === null);
   if (wrong.length > 0) {
     const message = wrong.length === 1 ? 'invalid IP' : 'invalid IPs';

@@ -8,6 +8,8 @@ import { isVnet } from '#lib/net/vnet.js';
 import { type Check, Fault } from './params.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Control characters but tab and line feed, and halves of surrogate pairs. */
+const UNPRINTABLE = /(?![\t\n])[\p{Cc}\p{Cs}]/u;
 const MAX_TEXT = 64;
 const MAX_LIMIT = 1000;
 
@@ -22,7 +24,9 @@ export const string: Check<string> = (value) => {
     return new Fault(`must not be longer than ${MAX_TEXT} characters`);
   }
   if (value.trim() === '') return new Fault('must not be empty');
-  return value;
+  return UNPRINTABLE.test(value)
+    ? new Fault('must not contain control characters')
+    : value;
 };
 
 /** Text that may be empty, which clears it. */
@@ -119,8 +123,9 @@ export const vnetId: Check<number> = (value) => {
 
 /** A number or its text; null when it is neither, or not whole. */
 function number(value: unknown): number | null {
-  const given = typeof value === 'string' ? Number(value) : value;
-  return Number.isInteger(given) ? (given as number) : null;
+  const digits = typeof value === 'string' && /^\d{1,15}$/.test(value);
+  const given = digits ? Number(value) : value;
+  return Number.isSafeInteger(given) ? (given as number) : null;
 }
 
 /** Sizes in bytes; text is refused, as NAPI does. */
