@@ -256,8 +256,12 @@ export class Resolver {
         this.#keep(vnet, ip, null);
       }
       // Silence is no answer: what is known stays until SVP says otherwise.
-      if (failed && this.#known.has(entryKey(vnet, ip))) return;
-      this.#post({ op: 'remote_not_found', vnet, ip, retry_ms: retryMs });
+      const known = failed ? this.#known.get(entryKey(vnet, ip)) : undefined;
+      this.#post(
+        known === undefined
+          ? { op: 'remote_not_found', vnet, ip, retry_ms: retryMs }
+          : remoteOperation(known),
+      );
     }
   }
 

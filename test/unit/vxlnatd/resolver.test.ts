@@ -77,7 +77,7 @@ test('without an answer what is known stays', async (t) => {
   asked[1]?.fail();
   await turn();
   t.ok(engine.remotes.has('1,10.0.0.5'));
-  t.equal(engine.operations.at(-1)?.op, 'remote_not_found');
+  t.equal(engine.operations.at(-1)?.op, 'set_remote', 'and is said again');
   t.equal(resolver.stats().failed, 1);
 });
 
@@ -181,4 +181,26 @@ test('after missed changes everything known is asked again', async (t) => {
   resolver.refreshAll();
   await turn();
   t.ok([...engine.remotes.values()].every((r) => r.ul3_ip === ul3));
+});
+
+test('what was known before a restart forwards and is asked again', async (t) => {
+  const engine = new FakeEngine();
+  const { asked, lookUp } = manualServer();
+  const changes: number[] = [];
+  const onKnown = () => changes.push(1);
+  const resolver = new Resolver({ engine, lookUp, log, onKnown });
+  resolver.restore([remote('10.0.0.5'), remote('10.0.0.6')]);
+  await turn();
+  t.equal(engine.remotes.size, 2, 'without asking anybody');
+  t.equal(asked.length, 0);
+  t.ok(changes.length > 0, 'and it is to be saved');
+  resolver.refreshAll();
+  asked[0]?.answer(remote('10.0.0.5', '192.168.12.2'));
+  asked[1]?.answer(null);
+  await turn();
+  t.deepEqual(
+    resolver.remotes().map(({ ip, ul3_ip }) => [ip, ul3_ip]),
+    [['10.0.0.5', '192.168.12.2']],
+  );
+  t.equal(engine.remotes.size, 1);
 });
