@@ -11,7 +11,7 @@ import { type BatchRequest, isStoreError } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { FABRIC_BUCKET, type FabricRecord } from './record.js';
 
-/** Random ids are below this; the last one is the probe's. */
+/** Random ids are below this; the last one is the probe's by default. */
 const VNET_COUNT = 16_777_215;
 
 type StoreContext = Pick<NapiContext, 'store'>;
@@ -44,9 +44,11 @@ export async function claimVnet(
   const existing = await findFabric(ctx, owner);
   if (existing) return { vnet_id: existing.vnet_id, requests: [] };
   const sequential = ctx.config.overlay.vnet_ids === 'sequential';
-  const vnet_id = sequential
+  const chosen = sequential
     ? await nextHighest(ctx)
     : Math.floor(ctx.random() * VNET_COUNT);
+  const reserved = chosen === ctx.config.nat_reform.probe.vnet;
+  const vnet_id = reserved ? chosen + 1 : chosen;
   const record: FabricRecord = { owner_uuid: owner, vnet_id };
   return {
     vnet_id,

@@ -49,6 +49,14 @@ export function checkOwners(input: CreateInput): FieldError[] {
   ];
 }
 
+/** A fabric network is in a vnet, and not in the one that probes use. */
+export function checkVnet(input: CreateInput, probeVnet: number): FieldError[] {
+  if (input.fabric !== true) return [];
+  if (input.vnet_id === undefined) return [missingParameter('vnet_id')];
+  if (input.vnet_id !== probeVnet) return [];
+  return [invalidParameter('vnet_id', 'VNET ID is reserved for probes')];
+}
+
 /** Step 3: the subnet is given; finding one automatically is not offered. */
 export function checkAllocation(input: CreateInput): FieldError[] {
   if (input.subnet_alloc === true) {

@@ -26,6 +26,7 @@ import {
   checkMtu,
   checkOwners,
   checkRange,
+  checkVnet,
 } from './check.js';
 import { networkEvent } from './event.js';
 import type { CreateInput } from './input.js';
@@ -44,8 +45,9 @@ type Complete = CreateInput & {
 };
 
 /** Steps 1 to 3 (step 2 is about families; there is only IPv4). */
-function complete(input: CreateInput): Complete {
+function complete(input: CreateInput, probeVnet: number): Complete {
   refuse(checkOwners(input));
+  refuse(checkVnet(input, probeVnet));
   refuse(checkAllocation(input));
   const nat = input.nat_reform_public;
   if (nat !== undefined && nat !== '') {
@@ -97,7 +99,8 @@ export async function createNetwork(
   input: CreateInput,
   precondition: () => Promise<void> = async () => {},
 ): Promise<NetworkRecord> {
-  const checked = complete(input);
+  const { vnet: probeVnet } = ctx.config.nat_reform.probe;
+  const checked = complete(input, probeVnet);
   const fresh = recordOf(checked, input.uuid ?? ctx.uuid());
   const space = spaceName(fresh.vnet_id);
   const assign = wantsNatReform(ctx, fresh, input);

@@ -50,7 +50,7 @@ function process(store: Store, n: number, random?: () => number): NapiContext {
       admin_uuid: uuidOf(0, 1),
       mac_oui: '90b8d0',
       overlay: { overlay_nic_tag: 'overlay', underlay_nic_tag: 'underlay' },
-      nat_reform: { default: false },
+      nat_reform: { default: false, probe: { vnet: 16_777_215 } },
     } as NapiConfig,
     random: random ?? Math.random,
     uuid: () => uuidOf(10 + n, count++),

@@ -97,6 +97,16 @@ test('what is wrong with a network is said by field', async (t) => {
       'Fabric networks must have exactly one owner',
     ],
     [
+      { fabric: true, owner_uuids: [uuidOf(1, 1)] },
+      'vnet_id',
+      'Missing parameter',
+    ],
+    [
+      { fabric: true, owner_uuids: [uuidOf(1, 1)], vnet_id: 16777215 },
+      'vnet_id',
+      'VNET ID is reserved for probes',
+    ],
+    [
       { nat_reform_public: '3.3.3.9' },
       'nat_reform_public',
       'is chosen by NAPI; only "" can be asked for',
