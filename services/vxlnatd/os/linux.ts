@@ -21,6 +21,12 @@ export interface LinuxOptions {
   run: RunIp;
   tun: { name: string; mtu: number };
   underlay: string | null;
+  /**
+   * The zone's external address, null to let the kernel choose. ICMP errors
+   * towards an instance are sent from it: the kernel would take an underlay
+   * address, which no customer should see.
+   */
+  external_ip?: string | null;
   announcer: Announcer;
   gratuitous: Gratuitous;
   /** Sets the zone's sysctls. */
@@ -44,7 +50,10 @@ function commandOf(options: LinuxOptions, step: OsStep): string | null {
   const { tun, underlay, announcer } = options;
   switch (step.kind) {
     case 'route':
-      return `route replace ${step.ip}/32 dev ${tun.name} proto ${PROTOCOL}`;
+      return (
+        `route replace ${step.ip}/32 dev ${tun.name} proto ${PROTOCOL}` +
+        (options.external_ip ? ` src ${options.external_ip}` : '')
+      );
     case 'unroute':
       return `route del ${step.ip}/32 dev ${tun.name} proto ${PROTOCOL}`;
     case 'take':

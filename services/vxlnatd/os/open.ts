@@ -56,6 +56,7 @@ export function openKernel(
     run,
     tun: config.tun,
     underlay,
+    external_ip: config.external.ip,
     announcer,
     gratuitous,
     setSwitches: () => setSwitches(switches),

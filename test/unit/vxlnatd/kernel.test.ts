@@ -99,6 +99,7 @@ function setUp() {
     run: ip.run,
     tun: { name: 'vxn0', mtu: 1500 },
     underlay: 'und0',
+    external_ip: '3.3.3.13',
     announcer: arpAnnouncer('ext0'),
     gratuitous,
     setSwitches: async () => {},
@@ -116,7 +117,7 @@ test('steps become marked commands and gratuitous ARPs', async (t) => {
   ]);
   t.deepEqual(outcomes, [null, null, null, null]);
   t.deepEqual(ip.lines, [
-    'route replace 3.3.3.2/32 dev vxn0 proto 158',
+    'route replace 3.3.3.2/32 dev vxn0 proto 158 src 3.3.3.13',
     'addr replace 192.168.12.7/32 dev und0 label und0:v',
     'neigh add proxy 3.3.3.2 dev ext0 protocol 158',
   ]);
@@ -144,7 +145,7 @@ test('the command that failed is named, and only that one', async (t) => {
   ]);
   t.equal(outcomes[0], null);
   t.ok(
-    outcomes[1]?.startsWith('ip route replace 3.3.3.9/32 dev vxn0 proto 158: '),
+    outcomes[1]?.startsWith('ip route replace 3.3.3.9/32 dev vxn0 proto 158 '),
     outcomes[1] ?? '',
   );
   t.ok(outcomes[2]?.includes('neigh add proxy 3.3.3.9'));
