@@ -33,6 +33,7 @@
 import type { ZoneState } from '#lib/model/dataplane.js';
 import { cidrOf, contains } from '#lib/net/cidr.js';
 import { parseIpv4 } from '#lib/net/ipv4.js';
+import { and, eq } from '#lib/store/filter-text.js';
 import type { BatchRequest, StoredObject } from '#lib/store/types.js';
 import { type Changes, commit, merge } from './commit.js';
 import type { NapiContext } from './context.js';
@@ -114,8 +115,8 @@ async function readScene(
   const lost = zones.find(({ value }) => value.uuid === uuid);
   if (lost === undefined) return null;
   const [snat, aips] = await Promise.all([
-    findPublics(ctx, `(&(kind=snat)(zone_uuid=${uuid}))`),
-    findPublics(ctx, `(&(kind=aip)(zone_uuid=${uuid}))`),
+    findPublics(ctx, and(eq('kind', 'snat'), eq('zone_uuid', uuid))),
+    findPublics(ctx, and(eq('kind', 'aip'), eq('zone_uuid', uuid))),
   ]);
   const trusted = zones.filter(
     ({ value }) => value.uuid === uuid || !suspects.has(value.uuid),

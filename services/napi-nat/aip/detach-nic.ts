@@ -4,6 +4,7 @@
 
 /** AIPs of an address that a NIC gives up (facts: nat-behaviour A6). */
 
+import { eq } from '#lib/store/filter-text.js';
 import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { fabricOf } from '../nat-reform/fabric.js';
@@ -30,7 +31,7 @@ export async function detachNic(
   const ledger = await readLedger(ctx.store);
   const found = await ctx.store.findObjects<AipRecord>(
     AIP_BUCKET,
-    `(target=${targetOf(fabric.vnet_id, nic.ipaddr)})`,
+    eq('target', targetOf(fabric.vnet_id, nic.ipaddr)),
   );
   const changes = await Promise.all(
     found.objects.map(async (aip) =>

@@ -5,6 +5,7 @@
 /** Reads AIPs: one, or a page of them. */
 
 import { notFound } from '#lib/errors.js';
+import { and, eq, ge, not, or } from '#lib/store/filter-text.js';
 import { isStoreError, type StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { findPublic } from '../public/find.js';
@@ -66,20 +67,23 @@ export async function listAips(
   ctx: Pick<NapiContext, 'store'>,
   query: AipQuery,
 ): Promise<AipRecord[]> {
-  const terms = ['(created>=0)'];
-  if (query.owner_uuid) terms.push(`(owner_uuid=${query.owner_uuid})`);
-  if (query.belongs_to_uuid) {
-    terms.push(`(belongs_to_uuid=${query.belongs_to_uuid})`);
+  const terms = [ge('created', 0)];
+  for (const field of ['owner_uuid', 'belongs_to_uuid', 'ip'] as const) {
+    const value = query[field];
+    if (value !== undefined) terms.push(eq(field, value));
   }
-  if (query.ip) terms.push(`(ip=${query.ip})`);
   if (query.marker) {
     const at = (await getAip(ctx, query.marker, query.owner_uuid)).value;
-    const tie = `(&(created=${at.created})(uuid>=${at.uuid})(!(uuid=${at.uuid})))`;
-    terms.push(`(|(created>=${at.created + 1})${tie})`);
+    const tie = and(
+      eq('created', at.created),
+      ge('uuid', at.uuid),
+      not(eq('uuid', at.uuid)),
+    );
+    terms.push(or(ge('created', at.created + 1), tie));
   }
   const found = await ctx.store.findObjects<AipRecord>(
     AIP_BUCKET,
-    `(&${terms.join('')})`,
+    and(...terms),
     {
       limit: query.limit,
       offset: query.offset,

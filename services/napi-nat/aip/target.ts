@@ -12,6 +12,7 @@
 
 import { invalidParameter, notFound, ServiceError } from '#lib/errors.js';
 import type { FabricRule } from '#lib/model/dataplane.js';
+import { and, eq } from '#lib/store/filter-text.js';
 import type { BatchRequest, StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { fabricOf } from '../nat-reform/fabric.js';
@@ -112,7 +113,7 @@ async function refuseTaken(
 ): Promise<void> {
   const found = await ctx.store.findObjects<AipRecord>(
     AIP_BUCKET,
-    `(target=${target})`,
+    eq('target', target),
   );
   const other = found.objects.find(({ value }) => value.uuid !== aipUuid);
   if (other) {
@@ -135,7 +136,10 @@ export async function resolveTarget(
 ): Promise<ResolvedTarget> {
   const found = await ctx.store.findObjects<NicRecord>(
     NIC_BUCKET,
-    `(&(belongs_to_uuid=${request.instance})(owner_uuid=${request.owner_uuid}))`,
+    and(
+      eq('belongs_to_uuid', request.instance),
+      eq('owner_uuid', request.owner_uuid),
+    ),
     { noLimit: true },
   );
   const nics = found.objects.filter(

@@ -12,6 +12,7 @@
  */
 
 import { ServiceError } from '#lib/errors.js';
+import { and, eq, le } from '#lib/store/filter-text.js';
 import type { StoredObject } from '#lib/store/types.js';
 import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
@@ -47,11 +48,14 @@ async function candidates(
   const policy = placementPolicy(ctx);
   const home = await findPublics(
     ctx,
-    `(&(kind=snat)(fabric_owners=${fabric.owner_uuid}))`,
+    and(eq('kind', 'snat'), eq('fabric_owners', fabric.owner_uuid)),
   );
   if (policy.sharing === 'per-owner') return { home, shared: [] };
   const room = policy.max_fabrics_per_public - 1;
-  const shared = await findPublics(ctx, `(&(kind=snat)(fabrics<=${room}))`);
+  const shared = await findPublics(
+    ctx,
+    and(eq('kind', 'snat'), le('fabrics', room)),
+  );
   return {
     home,
     shared: shared.filter(({ value }) => value.owner_uuid === undefined),

@@ -19,6 +19,8 @@ import { formatIpv4, parseIpv4 } from '#lib/net/ipv4.js';
 export type Check<T> = (value: unknown, field: string) => T | FieldError;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Control characters but tab and line feed, and halves of surrogate pairs. */
+const UNPRINTABLE = /(?![\t\n])[\p{Cc}\p{Cs}]/u;
 const MAX_TEXT = 1024;
 const MAX_TAGS = 128;
 
@@ -41,10 +43,15 @@ export const address: Check<string> = (value, field) => {
     : formatIpv4(ip);
 };
 
-export const text: Check<string> = (value, field) =>
-  typeof value === 'string' && value.length <= MAX_TEXT
-    ? value
-    : invalidParameter(field, `must be text of at most ${MAX_TEXT} characters`);
+export const text: Check<string> = (value, field) => {
+  if (typeof value !== 'string' || value.length > MAX_TEXT) {
+    const message = `must be text of at most ${MAX_TEXT} characters`;
+    return invalidParameter(field, message);
+  }
+  return UNPRINTABLE.test(value)
+    ? invalidParameter(field, 'must not contain control characters')
+    : value;
+};
 
 export const bool: Check<boolean> = (value, field) => {
   if (value === true || value === 'true') return true;
@@ -92,7 +99,8 @@ export const tags: Check<Record<string, string | number | boolean>> = (
         key.length > 0 &&
         key.length <= 128 &&
         ['string', 'number', 'boolean'].includes(typeof each) &&
-        String(each).length <= MAX_TEXT,
+        String(each).length <= MAX_TEXT &&
+        !UNPRINTABLE.test(`${key}${each}`),
     );
   return good
     ? (value as Record<string, string | number | boolean>)

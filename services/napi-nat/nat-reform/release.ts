@@ -5,6 +5,7 @@
 /** A fabric network leaves NAT Reform: the inverse of assign.ts. */
 
 import { ServiceError } from '#lib/errors.js';
+import { eq } from '#lib/store/filter-text.js';
 import type { StoredObject } from '#lib/store/types.js';
 import { AIP_BUCKET, type AipRecord } from '../aip/record.js';
 import { type Changes, merge, noChanges } from '../commit.js';
@@ -29,7 +30,7 @@ async function refuseWithAips(
 ): Promise<void> {
   const found = await ctx.store.findObjects<AipRecord>(
     AIP_BUCKET,
-    `(fabric_network_uuid=${networkUuid})`,
+    eq('fabric_network_uuid', networkUuid),
     { limit: 1000 },
   );
   if (found.objects.length === 0) return;

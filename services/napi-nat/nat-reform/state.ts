@@ -5,6 +5,7 @@
 /** What placement reads of the store: zones with their loads, publics. */
 
 import type { FabricRule } from '#lib/model/dataplane.js';
+import { eq } from '#lib/store/filter-text.js';
 import type { StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { NETWORK_BUCKET, type NetworkRecord } from '../network/record.js';
@@ -60,7 +61,7 @@ export async function findFabricsOf(
 ): Promise<FabricRule[]> {
   const found = await ctx.store.findObjects<NetworkRecord>(
     NETWORK_BUCKET,
-    `(nat_reform_public=${ip})`,
+    eq('nat_reform_public', ip),
     { noLimit: true },
   );
   return found.objects

@@ -6,6 +6,7 @@
 
 import { notFound } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
+import { and, eq, present } from '#lib/store/filter-text.js';
 import type { NapiContext } from '../context.js';
 import {
   address,
@@ -38,12 +39,12 @@ async function list(ctx: NapiContext, request: Request): Promise<Reply> {
   const limit = params.optional('limit', integer(1, 1000)) ?? 1000;
   const offset = params.optional('offset', integer(0, 2 ** 31)) ?? 0;
   params.finish();
-  const terms = ['(ip=*)'];
-  if (zone) terms.push(`(zone_uuid=${zone})`);
-  if (kind) terms.push(`(kind=${kind})`);
+  const terms = [present('ip')];
+  if (zone) terms.push(eq('zone_uuid', zone));
+  if (kind) terms.push(eq('kind', kind));
   const found = await ctx.store.findObjects<PublicRecord>(
     PUBLIC_BUCKET,
-    `(&${terms.join('')})`,
+    and(...terms),
     { limit, offset, sort: { attribute: 'ip' } },
   );
   return { status: 200, body: found.objects.map(({ value }) => view(value)) };
