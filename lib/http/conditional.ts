@@ -40,6 +40,7 @@ export function isConditional(request: Request): boolean {
 function matches(header: string, etag: string): boolean {
   return header
     .split(',')
+    .filter((item) => item.trim() !== '' || header.trim() === '')
     .map((item) =>
       item
         .trim()

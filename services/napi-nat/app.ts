@@ -60,6 +60,7 @@ import { pingRoutes } from './routes/ping.js';
 import { ul3MappingRoutes } from './routes/ul3-mappings.js';
 import { createSvpService } from './svp/service.js';
 import { createTurns } from './turns.js';
+import { refuseNonObject } from './validate/params.js';
 
 /** Restify's name of real NAPI: clients may look at it. */
 const SERVER_NAME = 'Triton Networking API';
@@ -136,6 +137,7 @@ function serverOf(ctx: NapiContext, metrics: NapiMetrics): HttpServer {
     precedence: ['route', 'query', 'body'],
     versions: VERSIONS,
     maxBodyBytes: MAX_BODY_BYTES,
+    before: [({ body }) => refuseNonObject(body)],
     headers: () => ({ 'x-server-name': hostname() }),
     onReply: metrics.replied,
     clock: ctx.clock,

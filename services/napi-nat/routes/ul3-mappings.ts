@@ -31,7 +31,8 @@ function number(
 ): number | undefined {
   const given = params[name];
   if (given === undefined) return undefined;
-  const value = /^\d{1,9}$/.test(String(given)) ? Number(given) : Number.NaN;
+  const digits = typeof given === 'string' && /^\d{1,9}$/.test(given);
+  const value = digits ? Number(given) : Number.NaN;
   const [low, high] = range;
   if (value >= low && value <= high) return value;
   const message = `must be a whole number from ${low} to ${high}`;

@@ -76,6 +76,18 @@ export function read<
   return { input: input as Read<R, O>['input'], errors };
 }
 
+/**
+ * A body of JSON is an object: one that is not would silently stand for "no
+ * parameters", and a change would seem to have been made.
+ * @param body parsed; undefined and null are none
+ * @throws ServiceError 422
+ */
+export function refuseNonObject(body: unknown): void {
+  const isNone = body === undefined || body === null;
+  if (isNone || (typeof body === 'object' && !Array.isArray(body))) return;
+  throw invalid([invalidParameter('parameters', 'Parameters must be objects')]);
+}
+
 function isEmpty(value: unknown): boolean {
   return value === null || value === '';
 }
@@ -85,7 +97,9 @@ function strangers<R extends Checks, O extends Checks>(
   spec: Spec<R, O>,
 ): FieldError[] {
   const known = { ...spec.required, ...spec.optional };
-  const names = Object.keys(params).filter((name) => !(name in known));
+  const names = Object.keys(params).filter(
+    (name) => !Object.hasOwn(known, name),
+  );
   if (names.length === 0) return [];
   const message = `Unknown parameters: ${names.join(', ')}`;
   return [{ field: names, code: 'UnknownParameters', message }];
