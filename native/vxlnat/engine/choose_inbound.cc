@@ -73,9 +73,12 @@ Drop resolve_inbound(Context& c, Packet& p) {
   }
   const bool shares = p.proto == kTcp || p.proto == kUdp ||
                       (p.proto == kIcmp && p.icmp == IcmpKind::kReply);
+  // Round a hairpin the key looked ahead for is another's.
+  const std::uint64_t known_hash = p.turns == 0 ? p.flow_hash : 0;
   vxlnat_flow* flow =
       shares ? c.flows.live_outside(
-                   outside_key(p.proto, p.dst, p.dport, p.src, p.sport), c.now)
+                   outside_key(p.proto, p.dst, p.dport, p.src, p.sport), c.now,
+                   known_hash)
              : nullptr;
   if (flow != nullptr) return by_flow(c, p, *flow);
   return c.rules.is_public(p.dst) ? Drop::kNoFlow : Drop::kUnknownPublic;

@@ -112,7 +112,8 @@ Verdict choose_outbound(Context& c, Packet& p) {
   vxlnat_flow* flow = nullptr;
   if (may_share(p)) {
     flow = c.flows.live_inside(
-        inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now);
+        inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now,
+        p.flow_hash);
     if (flow != nullptr && !begins_anew(p, *flow)) return by_flow(c, p, *flow);
   }
   const vxlnat_one_to_one* entry = c.one_to_ones.find_private(p.vnet, p.src);

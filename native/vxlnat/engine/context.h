@@ -43,7 +43,7 @@ struct Context {
         key(hash_key(engine_config.seed)),
         memory(std::move(own)),
         random(key),
-        rules(tables.rules, config, key, stats),
+        rules(tables.rules, config, stats),
         one_to_ones(tables.one_to_ones, config, key, stats),
         flows(tables.flows, config, key, stats),
         remotes(tables.remotes, config, key, stats),

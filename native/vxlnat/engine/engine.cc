@@ -110,34 +110,61 @@ Engine::Engine(std::unique_ptr<Context> context)
 
 Engine::~Engine() = default;
 
-void Engine::process_underlay(Packet& packet, Tick now, Outbox& out) {
-  Context& c = *context_;
-  c.now = now;
-  c.out = &out;
+namespace {
+
+// What the owner of the buffer set; the rest as new, for packets are reused.
+void begin(Packet& p) {
+  Packet fresh;
+  fresh.data = p.data;
+  fresh.length = p.length;
+  fresh.path = p.path;
+  p = fresh;
+}
+
+void take_underlay(Context& c, Packet& p) {
   c.stats.rx_underlay_packets.add();
-  c.stats.rx_underlay_bytes.add(packet.length);
-  (void)outbound(c, packet);
+  c.stats.rx_underlay_bytes.add(p.length);
+  (void)outbound(c, p);
+}
+
+void take_external(Context& c, Packet& p) {
+  c.stats.rx_external_packets.add();
+  c.stats.rx_external_bytes.add(p.length);
+  (void)inbound(c, p);
+}
+
+}  // namespace
+
+void Engine::process_underlay(Packet& packet, Tick now, Outbox& out) {
+  context_->now = now;
+  context_->out = &out;
+  begin(packet);
+  take_underlay(*context_, packet);
 }
 
 void Engine::process_external(Packet& packet, Tick now, Outbox& out) {
-  Context& c = *context_;
-  c.now = now;
-  c.out = &out;
-  c.stats.rx_external_packets.add();
-  c.stats.rx_external_bytes.add(packet.length);
-  (void)inbound(c, packet);
+  context_->now = now;
+  context_->out = &out;
+  begin(packet);
+  take_external(*context_, packet);
 }
 
 void Engine::process_underlay(std::span<Packet> packets, Tick now,
                               Outbox& out) {
+  context_->now = now;
+  context_->out = &out;
+  for (Packet& packet : packets) begin(packet);
   prefetch_outbound(*context_, packets);
-  for (Packet& packet : packets) process_underlay(packet, now, out);
+  for (Packet& packet : packets) take_underlay(*context_, packet);
 }
 
 void Engine::process_external(std::span<Packet> packets, Tick now,
                               Outbox& out) {
+  context_->now = now;
+  context_->out = &out;
+  for (Packet& packet : packets) begin(packet);
   prefetch_inbound(*context_, packets);
-  for (Packet& packet : packets) process_external(packet, now, out);
+  for (Packet& packet : packets) take_external(*context_, packet);
 }
 
 bool Engine::sweep(Tick now, std::size_t budget) {

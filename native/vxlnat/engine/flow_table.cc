@@ -76,31 +76,33 @@ vxlnat_flow* FlowTable::checked(std::uint32_t ref, Tick now) {
   return state_of(flow) == FlowState::kQuarantine ? &flow : nullptr;
 }
 
-vxlnat_flow* FlowTable::find_inside(const FlowKey& key, Tick now) {
-  return checked(index_.find(hash(key),
-                             [&](std::uint32_t ref) {
-                               return (ref & 1) == 1 &&
-                                      inside_key(flows_[ref / 2 - 1]) == key;
-                             }),
-                 now);
+vxlnat_flow* FlowTable::at_inside(std::uint64_t key_hash, const FlowKey& key,
+                                  Tick now) {
+  const std::uint32_t ref = index_.find(key_hash, [&](std::uint32_t r) {
+    return (r & 1) == 1 && inside_key(flows_[r / 2 - 1]) == key;
+  });
+  return checked(ref, now);
 }
 
-vxlnat_flow* FlowTable::find_outside(const FlowKey& key, Tick now) {
-  return checked(index_.find(hash(key),
-                             [&](std::uint32_t ref) {
-                               return (ref & 1) == 0 &&
-                                      outside_key(flows_[ref / 2 - 1]) == key;
-                             }),
-                 now);
+vxlnat_flow* FlowTable::at_outside(std::uint64_t key_hash, const FlowKey& key,
+                                   Tick now) {
+  const std::uint32_t ref = index_.find(key_hash, [&](std::uint32_t r) {
+    return (r & 1) == 0 && outside_key(flows_[r / 2 - 1]) == key;
+  });
+  return checked(ref, now);
 }
 
-vxlnat_flow* FlowTable::live_inside(const FlowKey& key, Tick now) {
-  vxlnat_flow* flow = find_inside(key, now);
+vxlnat_flow* FlowTable::live_inside(const FlowKey& key, Tick now,
+                                    std::uint64_t known_hash) {
+  vxlnat_flow* flow =
+      at_inside(known_hash != 0 ? known_hash : hash(key), key, now);
   return flow != nullptr && is_live(state_of(*flow)) ? flow : nullptr;
 }
 
-vxlnat_flow* FlowTable::live_outside(const FlowKey& key, Tick now) {
-  vxlnat_flow* flow = find_outside(key, now);
+vxlnat_flow* FlowTable::live_outside(const FlowKey& key, Tick now,
+                                     std::uint64_t known_hash) {
+  vxlnat_flow* flow =
+      at_outside(known_hash != 0 ? known_hash : hash(key), key, now);
   return flow != nullptr && is_live(state_of(*flow)) ? flow : nullptr;
 }
 

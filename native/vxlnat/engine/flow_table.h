@@ -84,11 +84,17 @@ class FlowTable {
             const HashKey& key, Stats& stats);
 
   // The flow, live or in quarantine, or null. Ends what is expired or dead.
-  vxlnat_flow* find_inside(const FlowKey& key, Tick now);
-  vxlnat_flow* find_outside(const FlowKey& key, Tick now);
-  // The same, but live only.
-  vxlnat_flow* live_inside(const FlowKey& key, Tick now);
-  vxlnat_flow* live_outside(const FlowKey& key, Tick now);
+  vxlnat_flow* find_inside(const FlowKey& key, Tick now) {
+    return at_inside(hash(key), key, now);
+  }
+  vxlnat_flow* find_outside(const FlowKey& key, Tick now) {
+    return at_outside(hash(key), key, now);
+  }
+  // The same, but live only. `known_hash` spares computing the key's hash.
+  vxlnat_flow* live_inside(const FlowKey& key, Tick now,
+                           std::uint64_t known_hash = 0);
+  vxlnat_flow* live_outside(const FlowKey& key, Tick now,
+                            std::uint64_t known_hash = 0);
 
   // Makes a flow from the key fields, rule and state of `like`; its outside
   // key is not in use. Null when the table is full of live flows.
@@ -144,6 +150,8 @@ class FlowTable {
   };
   static constexpr std::uint32_t kNone = 0xffffffff;
 
+  vxlnat_flow* at_inside(std::uint64_t key_hash, const FlowKey& key, Tick now);
+  vxlnat_flow* at_outside(std::uint64_t key_hash, const FlowKey& key, Tick now);
   vxlnat_flow* checked(std::uint32_t ref, Tick now);
   bool is_expired(const vxlnat_flow& flow, Tick now) const;
   bool port_in_use(const PortMapKey& key, std::uint16_t port, Tick now);

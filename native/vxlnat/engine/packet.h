@@ -101,6 +101,7 @@ struct Packet {
   Ip4 dst = 0;
   std::uint8_t drop_reason = 0xff;  // Drop, for traces and tests
   std::uint16_t vlan = 0;           // of the way into a fabric; 0: untagged
+  std::uint64_t flow_hash = 0;      // of the flow key, when looked ahead; or 0
   Translation translation;
   // ICMP errors: what replaces the quoted packet's source (inbound) or
   // destination (outbound).

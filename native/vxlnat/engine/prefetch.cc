@@ -4,8 +4,9 @@
 
 // Looks ahead over a burst: computes each packet's flow hash from the bytes,
 // asks for the bucket, then for the record it points at, so that by the time
-// a packet's turn comes its memory is there. Guesses only: what is not a
-// plain TCP or UDP packet is passed over, nothing is decided.
+// a packet's turn comes its memory is there. What is not a plain TCP or UDP
+// packet is passed over. Nothing is decided: the hash only spares the stage
+// that looks the flow up from computing it again.
 
 #include <algorithm>
 
@@ -34,9 +35,10 @@ bool is_plain(const std::uint8_t* ip) {
 class Ahead {
  public:
   explicit Ahead(const FlowTable& flows) : flows_(flows) {}
-  void add(const FlowKey& key) {
-    hashes_[count_++] = flows_.hash(key);
-    flows_.prefetch(hashes_[count_ - 1]);
+  void add(Packet& p, const FlowKey& key) {
+    p.flow_hash = flows_.hash(key);
+    hashes_[count_++] = p.flow_hash;
+    flows_.prefetch(p.flow_hash);
   }
   void finish() const {
     for (std::size_t i = 0; i < count_; i++) {
@@ -52,27 +54,27 @@ class Ahead {
 
 }  // namespace
 
-void prefetch_outbound(const Context& c, std::span<const Packet> packets) {
+void prefetch_outbound(const Context& c, std::span<Packet> packets) {
   Ahead ahead(c.flows);
-  for (const Packet& p : packets.first(std::min(packets.size(), kMost))) {
+  for (Packet& p : packets.first(std::min(packets.size(), kMost))) {
     const std::uint8_t* ip = inner_header(p);
     if (ip == nullptr || !is_plain(ip)) continue;
     const std::uint8_t* l4 = ip + wire::ip::kSize;
-    ahead.add(inside_key(get32(p.data + 4) >> 8, ip[wire::ip::kProto],
-                         get32(ip + wire::ip::kSrc), get16(l4),
-                         get32(ip + wire::ip::kDst), get16(l4 + 2)));
+    ahead.add(p, inside_key(get32(p.data + 4) >> 8, ip[wire::ip::kProto],
+                            get32(ip + wire::ip::kSrc), get16(l4),
+                            get32(ip + wire::ip::kDst), get16(l4 + 2)));
   }
   ahead.finish();
 }
 
-void prefetch_inbound(const Context& c, std::span<const Packet> packets) {
+void prefetch_inbound(const Context& c, std::span<Packet> packets) {
   Ahead ahead(c.flows);
-  for (const Packet& p : packets.first(std::min(packets.size(), kMost))) {
+  for (Packet& p : packets.first(std::min(packets.size(), kMost))) {
     if (p.length < wire::ip::kSize + 4 || !is_plain(p.data)) continue;
     const std::uint8_t* l4 = p.data + wire::ip::kSize;
-    ahead.add(outside_key(p.data[wire::ip::kProto],
-                          get32(p.data + wire::ip::kDst), get16(l4 + 2),
-                          get32(p.data + wire::ip::kSrc), get16(l4)));
+    ahead.add(p, outside_key(p.data[wire::ip::kProto],
+                             get32(p.data + wire::ip::kDst), get16(l4 + 2),
+                             get32(p.data + wire::ip::kSrc), get16(l4)));
   }
   ahead.finish();
 }

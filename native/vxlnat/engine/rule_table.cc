@@ -9,9 +9,8 @@
 namespace vxlnat {
 
 RuleTable::RuleTable(vxlnat_rule* rules, const EngineConfig& config,
-                     const HashKey& key, Stats& stats)
+                     Stats& stats)
     : rules_(rules),
-      key_(key),
       stats_(stats),
       vnets_(config.max_vnets),
       publics_(config.max_rules),

@@ -18,7 +18,6 @@
 
 #include "engine/bucket_index.h"
 #include "engine/config.h"
-#include "engine/hash.h"
 #include "engine/layout.h"
 #include "engine/stats.h"
 
@@ -40,8 +39,7 @@ struct Vnet {
 
 class RuleTable {
  public:
-  RuleTable(vxlnat_rule* rules, const EngineConfig& config, const HashKey& key,
-            Stats& stats);
+  RuleTable(vxlnat_rule* rules, const EngineConfig& config, Stats& stats);
 
   // Slot of a vnet with rules, or kNoSlot.
   std::uint32_t find_vnet(Vni vni) const;
@@ -87,8 +85,11 @@ class RuleTable {
     std::uint32_t next_free = kNoSlot;
   };
 
-  std::uint64_t hash(std::uint64_t value) const {
-    return hash16(key_, value, 0x72756c65);
+  // Vnets and public addresses are chosen by operators, so nobody makes them
+  // collide and a plain mix will do.
+  static std::uint64_t hash(std::uint64_t value) {
+    value *= 0x9e3779b97f4a7c15;
+    return value ^ value >> 29;
   }
   std::uint32_t find_public(Ip4 ip) const;
   std::uint32_t make_vnet(Vni vni);
@@ -102,7 +103,6 @@ class RuleTable {
   }
 
   vxlnat_rule* rules_;
-  HashKey key_;
   Stats& stats_;
   std::vector<Vnet> vnets_;
   std::vector<Public> publics_;

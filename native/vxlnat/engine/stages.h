@@ -39,8 +39,8 @@ Verdict inbound_ip(Context& c, Packet& p);
 Verdict deliver(Context& c, Packet& p);
 
 // Look ahead over a burst, of which the sequence then takes each packet.
-void prefetch_outbound(const Context& c, std::span<const Packet> packets);
-void prefetch_inbound(const Context& c, std::span<const Packet> packets);
+void prefetch_outbound(const Context& c, std::span<Packet> packets);
+void prefetch_inbound(const Context& c, std::span<Packet> packets);
 
 // -- outbound -------------------------------------------------------------
 
