@@ -139,6 +139,13 @@ export async function moveAip(
   );
   await expectError(
     alice,
+    ['GET', `/my/aips/${aip.id.replace(/^......../, '00000000')}`],
+    404,
+    'ResourceNotFound',
+    'an unknown AIP is not found',
+  );
+  await expectError(
+    alice,
     ['POST', '/my/aips', { instance: instanceUuid('app') }],
     404,
     'ResourceNotFound',
