@@ -112,13 +112,20 @@ Engine::~Engine() = default;
 
 namespace {
 
-// What the owner of the buffer set; the rest as new, for packets are reused.
+// Packets are reused: clears what a stage may read that no stage before it
+// has set on every path.
 void begin(Packet& p) {
-  Packet fresh;
-  fresh.data = p.data;
-  fresh.length = p.length;
-  fresh.path = p.path;
-  p = fresh;
+  p.vlan = 0;
+  p.turns = 0;
+  p.flow_hash = 0;
+  p.drop_reason = 0xff;
+  p.from_inside = false;
+  p.arp = false;
+  p.fragment = false;
+  p.icmp = IcmpKind::kNone;
+  p.proto = 0;
+  p.src = p.dst = 0;
+  p.sport = p.dport = 0;
 }
 
 void take_underlay(Context& c, Packet& p) {
