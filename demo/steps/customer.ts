@@ -92,66 +92,74 @@ export async function createAip(d: Deployment, story: Story): Promise<AipView> {
   return aip;
 }
 
+type Call = [method: string, path: string, body?: object];
+
+/** Checks that a call is refused with a status and code, and says so. */
+async function refused(
+  story: Story,
+  client: Client,
+  [method, path, body]: Call,
+  expected: [status: number, code: string],
+  statement: string,
+): Promise<void> {
+  const answer = await client.call(method, path, body);
+  story.check(
+    answer.status === expected[0] && answer.body['code'] === expected[1],
+    `${statement}: ${expected.join(' ')}`,
+    JSON.stringify(answer.body),
+  );
+}
+
+const IN_USE: [number, string] = [409, 'AIPInUse'];
+const NOT_FOUND: [number, string] = [404, 'ResourceNotFound'];
+
+/** The errors that a customer meets. */
+async function refusals(d: Deployment, story: Story, id: string) {
+  const alice = customer(d, 'alice');
+  const path = `/my/aips/${id}`;
+  const unknown = `/my/aips/${id.replace(/^.{8}/, '00000000')}`;
+  const web = { instance: instanceUuid('web') };
+  const foreign = { instance: instanceUuid('app') };
+  const cases: [Client, Call, [number, string], string][] = [
+    [
+      alice,
+      ['PUT', path, web],
+      IN_USE,
+      'moving an assigned AIP without remap is refused',
+    ],
+    [alice, ['DELETE', path], IN_USE, 'so is deleting it'],
+    [alice, ['GET', unknown], NOT_FOUND, 'an unknown AIP is not found'],
+    [
+      customer(d, 'bob'),
+      ['GET', path],
+      NOT_FOUND,
+      "bob cannot see alice's AIP",
+    ],
+    [
+      alice,
+      ['POST', '/my/aips', foreign],
+      NOT_FOUND,
+      "alice cannot point one at bob's instance",
+    ],
+  ];
+  for (const [client, call, expected, statement] of cases) {
+    await refused(story, client, call, expected, statement);
+  }
+}
+
 /** 3: the errors a user meets, remap, detach, delete. */
 export async function moveAip(
   d: Deployment,
   story: Story,
   aip: AipView,
 ): Promise<void> {
+  await refusals(d, story, aip.id);
   const alice = customer(d, 'alice');
-  const bob = customer(d, 'bob');
   const path = `/my/aips/${aip.id}`;
-  const expectError = async (
-    client: Client,
-    [method, target, body]: [string, string, object?],
-    status: number,
-    code: string,
-    statement: string,
-  ) => {
-    const answer = await client.call(method, target, body);
-    story.check(
-      answer.status === status && answer.body['code'] === code,
-      `${statement}: ${status} ${code}`,
-      JSON.stringify(answer.body),
-    );
-  };
-  const web = { instance: instanceUuid('web') };
-  await expectError(
-    alice,
-    ['PUT', path, web],
-    409,
-    'AIPInUse',
-    'moving an assigned AIP without remap is refused',
-  );
-  await expectError(
-    alice,
-    ['DELETE', path],
-    409,
-    'AIPInUse',
-    'so is deleting it',
-  );
-  await expectError(
-    bob,
-    ['GET', path],
-    404,
-    'ResourceNotFound',
-    "bob cannot see alice's AIP",
-  );
-  await expectError(
-    alice,
-    ['GET', `/my/aips/${aip.id.replace(/^......../, '00000000')}`],
-    404,
-    'ResourceNotFound',
-    'an unknown AIP is not found',
-  );
-  await expectError(
-    alice,
-    ['POST', '/my/aips', { instance: instanceUuid('app') }],
-    404,
-    'ResourceNotFound',
-    "alice cannot point one at bob's instance",
-  );
-  await alice.must('PUT', path, { ...web, remap: true });
+  await alice.must('PUT', path, {
+    instance: instanceUuid('web'),
+    remap: true,
+  });
   const now = await whoAnswers(d, aip.ip);
   story.check(now === 'web', `remapped: ${aip.ip} now reaches web`, `${now}`);
   await alice.must('POST', `${path}?detach=true`);
@@ -160,14 +168,8 @@ export async function moveAip(
   const kept = await alice.must<AipView>('GET', path);
   story.check(
     kept.ip === aip.ip && kept.belongs_to_uuid === undefined,
-    'the address is still alice’s',
+    "the address is still alice's",
   );
   await alice.must('DELETE', path);
-  await expectError(
-    alice,
-    ['GET', path],
-    404,
-    'ResourceNotFound',
-    'deleted: it is gone',
-  );
+  await refused(story, alice, ['GET', path], NOT_FOUND, 'deleted: it is gone');
 }
