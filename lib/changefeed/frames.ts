@@ -61,6 +61,13 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Text only: an object from JSON may be one that cannot become text. */
+function isNames(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) && value.every((name) => typeof name === 'string')
+  );
+}
+
 /**
  * Reads a listener's first text frame.
  * @param version by the upgrade request's accept-version
@@ -115,11 +122,11 @@ function wantedV1(
   if (typeof resource !== 'string') {
     return 'v1 registration should contain a valid "resource"';
   }
-  if (!Array.isArray(subResources)) {
+  if (!isNames(subResources)) {
     return 'v1 registration should contain a valid "subResources" array';
   }
   if (!known.has(resource)) return `unknown resource: ${resource}`;
-  return [{ resource, subResources: subResources.map(String) }];
+  return [{ resource, subResources }];
 }
 
 function wantedV2(
@@ -140,14 +147,11 @@ function wantedV2(
     if (typeof resource !== 'string' || resource === '') {
       return 'v2 registration resources should contain a "resource"';
     }
-    if (!Array.isArray(subResources)) {
+    if (!isNames(subResources)) {
       return 'v2 registration resources should contain "subResources"';
     }
     if (!known.has(resource)) return `unknown resource: ${resource}`;
-    wanted.set(resource, {
-      resource,
-      subResources: subResources.map(String),
-    });
+    wanted.set(resource, { resource, subResources });
   }
   return [...wanted.values()];
 }
