@@ -148,6 +148,16 @@ TEST("hairpin: B9 a host reaches its own AIP once and nothing loops") {
   CHECK_EQ(w.engine->stats().hairpin_packets.read(), 1u);
 }
 
+TEST("hairpin: one hop of life is enough for it") {
+  World w;
+  w.add_aip(kHostB);
+  const auto out =
+      w.inside(make_udp(kHostA, 1, kAip, 2, text("x"), {.ttl = 2}));
+  CHECK(out[0].inside);
+  CHECK_EQ(Seen(out[0].ip).dst, kHostB);
+  CHECK_EQ(Seen(out[0].ip).ttl, 1);
+}
+
 TEST("hairpin: what another zone may serve goes outside") {
   World w;
   const auto out = w.inside(make_udp(kHostA, 1, kPublic2, 2));
