@@ -60,6 +60,8 @@ Verdict depart(Context& c, Packet& p) {
       return deliver(c, p);
     }
   }
+  // The last guard: whatever went wrong, no foreign source leaves (S5).
+  if (!c.maybe_ours(p.src)) return c.drop(p, Drop::kNoPrivateLeaves);
   c.stats.tx_external_packets.add();
   c.stats.tx_external_bytes.add(p.length);
   c.out->external(p.bytes());
