@@ -45,17 +45,19 @@ export function parseConfig<T>(file: string, text: string, schema: Schema): T {
   return freeze(checked.value);
 }
 
+/** Why a file cannot be read, by Node's error code. */
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'is a directory',
+};
+
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why =
-      code === 'ENOENT'
-        ? 'no such file'
-        : code === 'EACCES'
-          ? 'permission denied'
-          : (error as Error).message;
+    const why = UNREADABLE[code ?? ''] ?? (error as Error).message;
     throw new UsageError(`${file}: cannot be read: ${why}`);
   }
 }

@@ -32,7 +32,8 @@ const configSchema = {
       required: ['host', 'port'],
       additionalProperties: false,
       properties: {
-        host: { type: 'string' },
+        // The empty text would listen on every address.
+        host: { type: 'string', minLength: 1 },
         port: { type: 'integer', minimum: 0, maximum: 65535 },
       },
     },

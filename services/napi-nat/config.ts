@@ -71,13 +71,21 @@ const uuid = {
   pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$',
   description: 'must be a UUID in lower case',
 };
+const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
 const ip = {
   type: 'string',
-  pattern: '^[0-9]{1,3}(\\.[0-9]{1,3}){3}$',
+  pattern: `^${OCTET}(\\.${OCTET}){3}$`,
   description: 'must be an IPv4 address',
 };
+const tag = {
+  type: 'string',
+  pattern: '^[a-zA-Z0-9_]{1,31}$',
+  description: 'must be at most 31 letters, digits and underscores',
+};
 const mtu = { type: 'integer', minimum: 576, maximum: 9000 };
-const count = { type: 'integer', minimum: 1 };
+const count = { type: 'integer', minimum: 1, maximum: 1_000_000 };
+/** A timer that is set for longer than 2^31 ms would fire at once. */
+const interval = { type: 'integer', minimum: 1, maximum: 86_400_000 };
 const address = {
   type: 'object',
   required: ['host', 'port'],
@@ -117,8 +125,8 @@ const overlay = {
     enabled: { type: 'boolean' },
     default_overlay_mtu: mtu,
     default_underlay_mtu: mtu,
-    overlay_nic_tag: text,
-    underlay_nic_tag: text,
+    overlay_nic_tag: tag,
+    underlay_nic_tag: tag,
     vnet_ids: { enum: ['random', 'sequential'] },
   },
 };
@@ -143,7 +151,7 @@ const natReform = {
       required: ['vnet', 'interval_ms', 'misses'],
       properties: {
         vnet: { type: 'integer', minimum: 0, maximum: 0xffffff },
-        interval_ms: count,
+        interval_ms: interval,
         misses: count,
         bind: ip,
       },
@@ -151,7 +159,7 @@ const natReform = {
     heartbeat: {
       type: 'object',
       required: ['interval_ms', 'misses'],
-      properties: { interval_ms: count, misses: count },
+      properties: { interval_ms: interval, misses: count },
     },
   },
 };
@@ -180,12 +188,14 @@ export const configSchema: Schema = {
     admin_uuid: uuid,
     mac_oui: {
       type: 'string',
-      pattern: '^[0-9a-f]{6}$',
-      description: 'must be six hex digits in lower case',
+      pattern: '^[0-9a-f][02468ace][0-9a-f]{4}$',
+      description: 'must be six lower-case hex digits, and not of a group',
     },
     overlay,
     initial_networks: {
       type: 'object',
+      // A network made here has a NIC tag of the same name.
+      propertyNames: tag,
       additionalProperties: initialNetwork,
     },
     nat_reform: natReform,

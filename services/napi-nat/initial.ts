@@ -94,7 +94,7 @@ function subnetOf(network: string, mask: string): string {
 }
 
 function complaint(name: string, error: unknown): unknown {
-  const where = `configuration: /initial_networks/${name}`;
+  const where = `/initial_networks/${name}`;
   if (error instanceof UsageError) {
     return new UsageError(`${where}: ${error.message}`);
   }

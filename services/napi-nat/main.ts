@@ -39,7 +39,10 @@ await runMain({
       level: config.log_level ?? 'info',
     });
     const app = createApp(config, { clock: systemClock(), log });
-    await app.start();
+    await app.start().catch((error: unknown) => {
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(`${file}: ${error.message}`);
+    });
     return () => app.stop();
   },
 });

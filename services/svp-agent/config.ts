@@ -169,6 +169,9 @@ export function readConfig(file: string): AgentConfig {
   if (underlay === null) {
     throw new UsageError(`${file}: /underlay_ip: must be an IPv4 address`);
   }
+  if (raw.napi !== undefined && !URL.canParse(raw.napi.url)) {
+    throw new UsageError(`${file}: /napi/url: is not a URL`);
+  }
   const vnets = raw.vnets.map((vnet) => ({
     device: `vx${vnet.vnet_id}`,
     bridge: null,

@@ -88,6 +88,7 @@ const DEVICE = '^[A-Za-z0-9_.-]{1,15}$';
 const ip = { type: 'string', pattern: IPV4 };
 const device = { type: ['string', 'null'], pattern: DEVICE };
 const port = { type: 'integer', minimum: 0, maximum: 65535 };
+const remotePort = { type: 'integer', minimum: 1, maximum: 65535 };
 const milliseconds = { type: 'integer', minimum: 1, maximum: 864_000_000 };
 const host = { type: 'string', minLength: 1, maxLength: 255 };
 
@@ -112,8 +113,11 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
       ...object({ url: { type: 'string', pattern: '^http://' } }, ['url']),
       type: ['object', 'null'],
     },
-    svp: { ...object({ host, port }, ['host']), type: ['object', 'null'] },
-    underlay: object({ interface: device, ip, port }),
+    svp: {
+      ...object({ host, port: remotePort }, ['host']),
+      type: ['object', 'null'],
+    },
+    underlay: object({ interface: device, ip, port: remotePort }),
     external: object({
       interface: device,
       ip: { type: ['string', 'null'], pattern: IPV4 },
@@ -209,6 +213,9 @@ export function configFaults(
     }
   } else if (config.napi !== null) {
     faults.push('/napi: cannot be used together with -f FILE');
+  }
+  if (config.napi !== null && !URL.canParse(config.napi.url)) {
+    faults.push('/napi/url: is not a URL');
   }
   if (config.announce === 'arp' && config.external.interface === null) {
     faults.push('/external/interface: missing; announce "arp" answers on it');

@@ -17,6 +17,7 @@
  * roles) is refused here, before anything has changed.
  */
 
+import { UsageError } from '#lib/errors.js';
 import type { FabricRule, OneToOne } from '#lib/model/dataplane.js';
 import { cidrOf, contains, formatCidr, parseCidr } from '#lib/net/cidr.js';
 import { formatIpv4, type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
@@ -30,7 +31,7 @@ const LINE_MAX = 1000;
 const VXLAN_PORT = 4789;
 
 /** A fault in the file; `message` begins with `FILE:LINE: `. */
-export class ProtoFileError extends Error {
+export class ProtoFileError extends UsageError {
   constructor(file: string, line: number, what: string) {
     super(`${file}:${line}: ${what}`);
     this.name = 'ProtoFileError';

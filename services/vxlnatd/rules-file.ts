@@ -10,6 +10,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { UsageError } from '#lib/errors.js';
 import type { Desired } from './desired.js';
 import { parseProtoFile } from './proto-file.js';
 import type { Source } from './reconcile.js';
@@ -24,7 +25,7 @@ export class RulesFile implements Source {
   /**
    * Reads the file.
    * @param ownUl3 served besides the file's `bind` lines, or null
-   * @throws ProtoFileError, or an Error naming the file
+   * @throws ProtoFileError, or a UsageError naming the file
    */
   constructor(file: string, ownUl3: string | null) {
     this.#file = file;
@@ -57,7 +58,7 @@ export class RulesFile implements Source {
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const why = code === 'ENOENT' ? 'no such file' : message;
-      throw new Error(`${this.#file}: cannot be read: ${why}`);
+      throw new UsageError(`${this.#file}: cannot be read: ${why}`);
     }
     const desired = parseProtoFile(this.#file, text);
     if (this.#ownUl3 === null) return desired;

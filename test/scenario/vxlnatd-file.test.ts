@@ -122,8 +122,8 @@ test('the process says what is wrong, with its status', (t) => {
   const config = join(directory, 'config.json');
   writeFileSync(config, '{"underlay": {"prot": 1}}');
   for (const [argv, status, expected] of [
-    [['-f', join(directory, 'none')], 1, 'none: cannot be read: no such file'],
-    [['-f', bad], 1, `${bad}:2: expected "map VNET`],
+    [['-f', join(directory, 'none')], 2, 'none: cannot be read: no such file'],
+    [['-f', bad], 2, `${bad}:2: expected "map VNET`],
     [['-c', join(directory, 'none.json')], 2, 'no such file'],
     [['-c', config], 2, '/underlay/prot'],
     [['--frob'], 2, '--frob'],

@@ -291,6 +291,9 @@ const FILTERS = [
   'cursor',
 ] as const;
 
+/** Filters that are numbers; what is no number never reaches the daemon. */
+const NUMBERS: ReadonlySet<string> = new Set(['vnet', 'limit', 'cursor']);
+
 function parse(argv: string[]) {
   const string = { type: 'string' } as const;
   try {
@@ -311,7 +314,9 @@ function parse(argv: string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    // What Node adds after the first sentence is advice to programmers.
+    const [said = ''] = (error as Error).message.split(/\.\s/, 1);
+    throw new UsageError(said);
   }
 }
 
@@ -335,10 +340,17 @@ async function run(argv: string[], ask: Ask): Promise<Outcome> {
   if (args.length > (command.args ?? 0)) {
     throw new UsageError(`${name}: unexpected "${args[command.args ?? 0]}"`);
   }
+  if (!/^https?:\/\/[^/]/.test(values.url) || !URL.canParse(values.url)) {
+    throw new UsageError(`--url: "${values.url}" is not an http:// URL`);
+  }
   const query = new URLSearchParams();
   for (const filter of FILTERS) {
     const value = values[filter];
-    if (value !== undefined) query.set(filter.replace('-', '_'), value);
+    if (value === undefined) continue;
+    if (NUMBERS.has(filter) && !/^\d+$/.test(value)) {
+      throw new UsageError(`--${filter}: "${value}" is not a number`);
+    }
+    query.set(filter.replace('-', '_'), value);
   }
   const options = { json: values.json, nonzero: values.nonzero, query, args };
   const search = (command.query?.(options) ?? new URLSearchParams()).toString();

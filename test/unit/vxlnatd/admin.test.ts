@@ -266,7 +266,8 @@ test('vxlnatadm says what is wrong, with its status', async (t) => {
     [['--frob'], 2, '--frob'],
     [['kill-flow', 'tcp'], 2, 'kill-flow needs'],
     [['kill-flow', 'tcp', '3.3.3.2', '1.1.1.1:1'], 2, 'IP:PORT'],
-    [['flows', '--vnet', 'x'], 1, 'vnet: must be a number'],
+    [['flows', '--vnet', 'x'], 2, '--vnet: "x" is not a number'],
+    [['flows', '--private-ip', 'x'], 1, 'private_ip: must be '],
     [['-u', 'http://127.0.0.1:1', 'status'], 1, 'fetch failed'],
   ] as const) {
     const outcome = await adm(...argv);
