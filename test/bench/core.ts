@@ -21,5 +21,8 @@ export async function benchCore(): Promise<Row[]> {
   return made.stdout
     .split('\n')
     .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Row);
+    .map((line) => {
+      const measured = JSON.parse(line) as Row;
+      return { ...measured, ratio: measured.ratio ?? null };
+    });
 }
