@@ -17,7 +17,7 @@ import { findIp } from '../ip/read.js';
 import { freeIp, isFree, putIp } from '../ip/record.js';
 import { findGlobalNetwork, findNetwork } from '../network/read.js';
 import type { NetworkRecord } from '../network/record.js';
-import { isUuid } from './input.js';
+import { isUuid } from '../validate/values.js';
 
 /** An address that was chosen, with the writes that take it. */
 export interface TakenAddress {

@@ -19,13 +19,12 @@ import { updateAip } from '../aip/update.js';
 import type { NapiContext } from '../context.js';
 import {
   address,
-  bool,
   integer,
   Parameters,
   tags,
   text,
-  uuid,
-} from '../nat-reform/input.js';
+} from '../validate/parameters.js';
+import { bool, uuid } from '../validate/values.js';
 
 /** The object as it is now, with its etag. */
 async function shown(ctx: NapiContext, record: AipRecord): Promise<Reply> {

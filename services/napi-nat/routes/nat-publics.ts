@@ -8,19 +8,14 @@ import { notFound } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
 import { and, eq, present } from '#lib/store/filter-text.js';
 import type { NapiContext } from '../context.js';
-import {
-  address,
-  integer,
-  oneOf,
-  Parameters,
-  uuid,
-} from '../nat-reform/input.js';
 import { findPublic } from '../public/find.js';
 import {
   natPublic,
   PUBLIC_BUCKET,
   type PublicRecord,
 } from '../public/record.js';
+import { address, integer, Parameters } from '../validate/parameters.js';
+import { oneOf, uuid } from '../validate/values.js';
 
 /** `NatPublic` with what sits on it. */
 function view(record: PublicRecord): object {

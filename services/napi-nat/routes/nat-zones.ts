@@ -4,23 +4,15 @@
 
 /** `/nat_zones`: register, list with status, drain, delete; heartbeats. */
 
-import { invalidParameter } from '#lib/errors.js';
 import { conditional } from '#lib/http/conditional.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
 import type { Heartbeat } from '#lib/model/dataplane.js';
 import type { NapiContext } from '../context.js';
-import {
-  address,
-  bool,
-  type Check,
-  integer,
-  oneOf,
-  Parameters,
-  text,
-  uuid,
-} from '../nat-reform/input.js';
 import type { ZoneMonitor } from '../nat-reform/monitor.js';
 import { readZones } from '../nat-reform/state.js';
+import { address, integer, Parameters, text } from '../validate/parameters.js';
+import { type Check, Fault } from '../validate/params.js';
+import { bool, oneOf, uuid } from '../validate/values.js';
 import { getZone } from '../zone/find.js';
 import { natZone, type ZoneRecord } from '../zone/record.js';
 import { registerZone, updateZone } from '../zone/register.js';
@@ -35,12 +27,12 @@ const SAFE = Number.MAX_SAFE_INTEGER;
 const port = integer(1, 65535);
 const weight = integer(1, MAX_WEIGHT);
 
-const addresses: Check<string[]> = (value, field) =>
+const addresses: Check<string[]> = (value) =>
   Array.isArray(value) &&
   value.length <= MAX_ANNOUNCED &&
   value.every((each) => typeof each === 'string')
     ? value
-    : invalidParameter(field, 'must be an array of strings');
+    : new Fault('must be an array of strings');
 
 async function view(record: ZoneRecord, monitor: ZoneMonitor): Promise<object> {
   // A lost zone is shown with the account of its failover.

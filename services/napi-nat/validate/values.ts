@@ -9,7 +9,7 @@ import { type Check, Fault } from './params.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Control characters but tab and line feed, and halves of surrogate pairs. */
-const UNPRINTABLE = /(?![\t\n])[\p{Cc}\p{Cs}]/u;
+export const UNPRINTABLE = /(?![\t\n])[\p{Cc}\p{Cs}]/u;
 const MAX_TEXT = 64;
 const MAX_LIMIT = 1000;
 
