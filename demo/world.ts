@@ -65,7 +65,13 @@ export async function buildWorld(lab: Lab): Promise<void> {
     { machine: 'internet', device: 'eth0' },
   );
   await lab.ip('up', [`addr add ${UPSTREAM.internet}/24 dev inet0`]);
-  await lab.sysctl('up', { 'net.ipv4.ip_forward': '1' });
+  // Strict: what comes from a source that has no way back is counted, so a
+  // private or underlay address that leaves a zone does not go unnoticed.
+  await lab.sysctl('up', {
+    'net.ipv4.ip_forward': '1',
+    'net.ipv4.conf.all.rp_filter': '1',
+    'net.ipv4.conf.ext0.rp_filter': '1',
+  });
   await lab.ip('internet', [
     `addr add ${INTERNET.ip}/24 dev eth0`,
     `route add default via ${UPSTREAM.internet}`,
@@ -134,4 +140,17 @@ export async function addVnetBridge(
     `link add ${bridge} type bridge forward_delay 0 mcast_snooping 0`,
     `link set ${bridge} up`,
   ]);
+}
+
+/**
+ * How many packets reached the upstream router from a source address that has
+ * no business there (RFC 3704 strict reverse path; the kernel's counter).
+ */
+export async function strangeSources(lab: Lab): Promise<number> {
+  const text = await lab.exec('up', ['cat', '/proc/net/netstat']);
+  const [names, values] = text
+    .split('\n')
+    .filter((line) => line.startsWith('TcpExt:'))
+    .map((line) => line.split(' ')) as [string[], string[]];
+  return Number(values[names.indexOf('IPReversePathFilter')]);
 }

@@ -24,7 +24,7 @@ import {
 import type { Story } from '../story.js';
 import { addFabricNetwork, network, provision } from '../tenants.js';
 import { CUSTOMERS, INSTANCES, ZONES } from '../topology.js';
-import { type AipView, customer } from './customer.js';
+import { type AipView, customer, nothingPrivate } from './customer.js';
 
 interface PublicView {
   ip: string;
@@ -211,4 +211,5 @@ export async function controlPlaneDies(
   await startNapi(d);
   await zonesInSync(d);
   story.check(true, 'napi-nat is back; both zones are in sync');
+  await nothingPrivate(d, story);
 }
