@@ -31,14 +31,19 @@ void take_rule_out(Context& c, std::uint32_t rule) {
 
 const char* apply_one(Context& c, const AddUl3& op) {
   if (op.ip == 0) return "the underlay address must not be 0.0.0.0";
-  if (std::find(c.ul3s.begin(), c.ul3s.end(), op.ip) == c.ul3s.end()) {
-    c.ul3s.push_back(op.ip);
+  vxlnat_layout& l = c.layout;
+  if (l.ul3_count > 0 && c.serves(op.ip)) return nullptr;
+  if (l.ul3_count == VXLNAT_MAX_UL3S) {
+    return "a zone serves at most 16 underlay addresses";
   }
+  l.ul3s[l.ul3_count++] = op.ip;
   return nullptr;
 }
 
 const char* apply_one(Context& c, const RemoveUl3& op) {
-  std::erase(c.ul3s, op.ip);
+  vxlnat_layout& l = c.layout;
+  auto* end = std::remove(l.ul3s, l.ul3s + l.ul3_count, op.ip);
+  l.ul3_count = static_cast<std::uint32_t>(end - l.ul3s);
   return nullptr;
 }
 

@@ -43,7 +43,7 @@ Drop by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
     const TcpStep step = tcp_step(static_cast<FlowState>(flow.state),
                                   p.data[p.l4 + wire::tcp::kFlags], false);
     refresh = step.refresh;
-    c.flows.set_state(flow, step.state, c.now);
+    c.flows.set_state(flow, step.state);
   }
   if (refresh) c.flows.seen(flow, c.now);
   flow.packets_in++;

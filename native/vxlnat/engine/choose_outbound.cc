@@ -39,7 +39,7 @@ Verdict by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
     const TcpStep step = tcp_step(static_cast<FlowState>(flow.state),
                                   p.data[p.l4 + wire::tcp::kFlags], true);
     refresh = step.refresh;
-    c.flows.set_state(flow, step.state, c.now);
+    c.flows.set_state(flow, step.state);
   }
   if (refresh) c.flows.seen(flow, c.now);
   flow.packets_out++;
@@ -75,7 +75,7 @@ Verdict by_entry(Context& c, Packet& p, const vxlnat_one_to_one& entry) {
 bool begins_anew(const Packet& p, const vxlnat_flow& flow) {
   if (p.proto != kTcp) return false;
   const auto state = static_cast<FlowState>(flow.state);
-  return list_of(state) == FlowList::kClosing &&
+  return timer_class(state) == TimerClass::kClosing &&
          (p.data[p.l4 + wire::tcp::kFlags] & wire::tcp::kSyn) != 0;
 }
 

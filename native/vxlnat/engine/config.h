@@ -48,6 +48,7 @@ struct EngineConfig {
   std::uint32_t max_held = 256;        // fragments that wait for the first
   std::uint32_t max_waiting = 256;     // packets that wait for a remote
   std::uint32_t max_port_maps = 64;    // remotes with few free ports
+  std::uint32_t rows = 1;  // of counts: one, and one for each CPU (layout.h)
   // A vnet may hold this share of the flow table, and half of that in flows
   // that are not established (P3, T17).
   std::uint32_t vnet_share_percent = 50;

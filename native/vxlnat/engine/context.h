@@ -8,10 +8,11 @@
 #ifndef VXLNAT_ENGINE_CONTEXT_H_
 #define VXLNAT_ENGINE_CONTEXT_H_
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "engine/config.h"
 #include "engine/flow_table.h"
@@ -42,6 +43,10 @@ struct Context {
       : config(engine_config),
         key(hash_key(engine_config.seed)),
         memory(std::move(own)),
+        layout(*tables.layout),
+        vnet_counts(tables.vnet_counts),
+        public_counts(tables.public_counts),
+        ours(tables.ours),
         random(key),
         rules(tables.rules, config, stats),
         one_to_ones(tables.one_to_ones, config, key, stats),
@@ -58,11 +63,9 @@ struct Context {
 
   // Whether a datagram sent to `ip` is for us.
   bool serves(Ip4 ip) const {
-    if (ul3s.empty()) return true;
-    for (const Ip4 each : ul3s) {
-      if (each == ip) return true;
-    }
-    return false;
+    if (layout.ul3_count == 0) return true;
+    const Ip4* const end = layout.ul3s + layout.ul3_count;
+    return std::find<const Ip4*>(layout.ul3s, end, ip) != end;
   }
 
   // Public addresses are held in the filter once for each rule and entry.
@@ -79,11 +82,20 @@ struct Context {
                   ip_ids.size()]++;
   }
 
-  static std::size_t filter_slot(Ip4 ip) { return (ip * 0x9e3779b1u) >> 18; }
+  // The slot of an address in `ours`; a power of two of them.
+  std::size_t filter_slot(Ip4 ip) const {
+    return (ip * 0x9e3779b1u) >> (32 - std::countr_zero(layout.ours.count));
+  }
+  // The source of what is not an answer; 0 when no UL3 of ours is known.
+  Ip4 first_ul3() const { return layout.ul3_count == 0 ? 0 : layout.ul3s[0]; }
 
   const EngineConfig config;
   const HashKey key;
   const OwnedMemory memory;
+  vxlnat_layout& layout;
+  vxlnat_counts* const vnet_counts;    // row 0, by vnet slot
+  vxlnat_counts* const public_counts;  // row 0, by public slot
+  std::uint32_t* const ours;
   Stats stats;
   Random random;
   RuleTable rules;
@@ -92,8 +104,6 @@ struct Context {
   RemoteTable remotes;
   FragmentTable fragments;
   RateLimit icmp_limit;
-  std::vector<Ip4> ul3s;
-  std::vector<std::uint32_t> ours = std::vector<std::uint32_t>(16384);
   std::array<std::uint16_t, 1024> ip_ids{};
   // Where replies and pieces are made; one user at a time.
   std::array<std::uint8_t, kHeadroom + 9216> scratch{};

@@ -72,7 +72,7 @@ namespace {
 Verdict encap_one(Context& c, Packet& p) {
   const vxlnat_remote* remote = c.remotes.known(p.vnet, p.dst);
   if (remote == nullptr) return c.remotes.wait(p, p.dst, c.now);
-  const Underlay to = {.src_ip = c.ul3s.empty() ? 0 : c.ul3s.front(),
+  const Underlay to = {.src_ip = c.first_ul3(),
                        .dst_ip = remote->ul3_ip,
                        .dst_port = remote->ul3_port,
                        .entropy = entropy_of(p),

@@ -38,6 +38,7 @@ const char* check_rooms(const EngineConfig& config) {
   if (config.max_port_maps < 1 || config.max_port_maps > 65536) {
     return "max_port_maps must be 1 to 65536";
   }
+  if (config.rows < 1 || config.rows > 1024) return "rows must be 1 to 1024";
   if (config.vnet_share_percent < 1 || config.vnet_share_percent > 100) {
     return "vnet_share_percent must be 1 to 100";
   }
@@ -100,9 +101,10 @@ std::unique_ptr<Engine> Engine::create(const EngineConfig& config,
   const HashKey key = hash_key(config.seed);
   layout.key[0] = key.k0;
   layout.key[1] = key.k1;
+  layout.timers[0] = pack(config.timers);
   std::memcpy(base, &layout, sizeof layout);
-  return std::unique_ptr<Engine>(new Engine(std::make_unique<Context>(
-      config, std::move(own), SharedTables(base, layout))));
+  return std::unique_ptr<Engine>(new Engine(
+      std::make_unique<Context>(config, std::move(own), SharedTables(base))));
 }
 
 Engine::Engine(std::unique_ptr<Context> context)
@@ -176,8 +178,8 @@ void Engine::process_external(std::span<Packet> packets, Tick now,
 
 bool Engine::sweep(Tick now, std::size_t budget) {
   Context& c = *context_;
-  bool more = c.flows.sweep(now, budget);
-  more |= c.remotes.sweep(now, budget);
+  c.flows.sweep(now, budget * 16);
+  bool more = c.remotes.sweep(now, budget);
   more |= c.fragments.sweep(now, budget);
   if (!c.flows.reaping() && c.rules.reap_wanted()) {
     c.rules.begin_reap();

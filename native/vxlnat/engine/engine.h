@@ -128,7 +128,8 @@ class Engine {
   void process_underlay(std::span<Packet> packets, Tick now, Outbox& out);
   void process_external(std::span<Packet> packets, Tick now, Outbox& out);
 
-  // Expires at most about `budget` things; call every few milliseconds.
+  // Looks at the next records of the round for what is over, 16 * `budget`
+  // flows and `budget` of what else waits; call every few milliseconds.
   // Returns true when there may be more to do at once.
   bool sweep(Tick now, std::size_t budget);
 

@@ -20,6 +20,7 @@
 #include <cstdint>
 
 #include "engine/config.h"
+#include "engine/layout.h"
 #include "engine/wire.h"
 
 namespace vxlnat {
@@ -37,8 +38,8 @@ enum class FlowState : std::uint8_t {
   kQuarantine,  // ended; its outside tuple must not be used again yet (T13)
 };
 
-// One list of flows for each idle time, oldest first.
-enum class FlowList : std::uint8_t {
+// Which idle time a state has; the index into vxlnat_timers.
+enum class TimerClass : std::uint8_t {
   kEstablished,
   kOpening,
   kClosing,
@@ -48,42 +49,31 @@ enum class FlowList : std::uint8_t {
   kCount,
 };
 
-inline constexpr std::size_t kFlowLists =
-    static_cast<std::size_t>(FlowList::kCount);
+inline constexpr std::size_t kTimerClasses =
+    static_cast<std::size_t>(TimerClass::kCount);
 
-inline FlowList list_of(FlowState state) {
+inline TimerClass timer_class(FlowState state) {
   switch (state) {
     case FlowState::kUdpFlow:
-      return FlowList::kUdpFlow;
+      return TimerClass::kUdpFlow;
     case FlowState::kIcmpFlow:
-      return FlowList::kIcmpFlow;
+      return TimerClass::kIcmpFlow;
     case FlowState::kTcpOpening:
-      return FlowList::kOpening;
+      return TimerClass::kOpening;
     case FlowState::kTcpClosing:
     case FlowState::kTcpTransitory:
-      return FlowList::kClosing;
+      return TimerClass::kClosing;
     case FlowState::kQuarantine:
-      return FlowList::kQuarantine;
+      return TimerClass::kQuarantine;
     default:
-      return FlowList::kEstablished;
+      return TimerClass::kEstablished;
   }
 }
 
-inline std::uint32_t timeout_of(const Timers& timers, FlowList list) {
-  switch (list) {
-    case FlowList::kOpening:
-      return timers.tcp_opening;
-    case FlowList::kClosing:
-      return timers.tcp_closing;
-    case FlowList::kUdpFlow:
-      return timers.udp;
-    case FlowList::kIcmpFlow:
-      return timers.icmp;
-    case FlowList::kQuarantine:
-      return timers.quarantine;
-    default:
-      return timers.tcp_established;
-  }
+// The configured idle times as the tables hold them.
+inline vxlnat_timers pack(const Timers& t) {
+  return {{t.tcp_established, t.tcp_opening, t.tcp_closing, t.udp, t.icmp,
+           t.quarantine}};
 }
 
 inline const char* state_name(FlowState state) {

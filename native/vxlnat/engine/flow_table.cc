@@ -6,20 +6,17 @@
 
 #include "engine/flow_table.h"
 
+#include <algorithm>
+
 #include "engine/rule_table.h"
 
 namespace vxlnat {
 
 namespace {
 
-// A flow moves to the end of its list at most this often.
-constexpr std::uint32_t kTouchGrain = 500;
-
 std::uint32_t since(Tick now, std::uint32_t then) {
   return static_cast<std::uint32_t>(now) - then;
 }
-
-std::size_t number(FlowList list) { return static_cast<std::size_t>(list); }
 
 FlowState state_of(const vxlnat_flow& flow) {
   return static_cast<FlowState>(flow.state);
@@ -33,7 +30,7 @@ FlowTable::FlowTable(const Memory& memory, const EngineConfig& config,
       flows_(memory.flows),
       rules_(memory.rules),
       size_(config.max_flows),
-      timers_(config.timers),
+      timers_(memory.timers),
       port_low_(config.port_low),
       port_high_(config.port_high),
       key_(key),
@@ -42,7 +39,7 @@ FlowTable::FlowTable(const Memory& memory, const EngineConfig& config,
       loads_(config.max_vnets),
       maps_(config.max_port_maps) {
   for (std::uint32_t i = size_; i-- > 0;) {
-    flows_[i].next = free_;
+    flows_[i].rule = free_;
     free_ = i;
   }
 }
@@ -53,7 +50,13 @@ bool FlowTable::is_dead(const vxlnat_flow& flow) const {
 }
 
 std::uint32_t FlowTable::timeout(const vxlnat_flow& flow) const {
-  return timeout_of(timers_, list_of(state_of(flow)));
+  return timers_[rules_[flow.rule].timers]
+      .ms[static_cast<std::size_t>(timer_class(state_of(flow)))];
+}
+
+std::uint32_t FlowTable::quarantine(const vxlnat_flow& flow) const {
+  return timers_[rules_[flow.rule].timers]
+      .ms[static_cast<std::size_t>(TimerClass::kQuarantine)];
 }
 
 bool FlowTable::is_expired(const vxlnat_flow& flow, Tick now) const {
@@ -106,18 +109,33 @@ vxlnat_flow* FlowTable::live_outside(const FlowKey& key, Tick now,
   return flow != nullptr && is_live(state_of(*flow)) ? flow : nullptr;
 }
 
-std::uint32_t FlowTable::take_free(Tick now) {
-  // Each list's head is its oldest: one look at each finds what is expired.
-  for (std::size_t i = 0; free_ == kNone && i < kFlowLists; i++) {
-    const std::uint32_t head = lists_[i].first;
-    if (head != kNone && (is_expired(flows_[head], now))) release(head);
+bool FlowTable::step(Tick now) {
+  const std::uint32_t index = hand_;
+  hand_ = hand_ + 1 == size_ ? 0 : hand_ + 1;
+  vxlnat_flow& flow = flows_[index];
+  if (state_of(flow) == FlowState::kFree) return false;
+  if (is_dead(flow)) {
+    release(index);
+    return true;
   }
-  if (free_ == kNone) {
-    const std::uint32_t old = lists_[number(FlowList::kQuarantine)].first;
-    if (old != kNone) release(old);
+  if (!is_expired(flow, now)) return false;
+  if (state_of(flow) == FlowState::kQuarantine) {
+    release(index);
+    return true;
+  }
+  end(flow, now);
+  return state_of(flow) == FlowState::kFree;
+}
+
+std::uint32_t FlowTable::take_free(Tick now) {
+  for (std::uint32_t i = 0; free_ == kNone && i < kLookForRoom; i++) {
+    const std::uint32_t at = hand_;
+    if (!step(now) && state_of(flows_[at]) == FlowState::kQuarantine) {
+      release(at);
+    }
   }
   const std::uint32_t index = free_;
-  if (index != kNone) free_ = flows_[index].next;
+  if (index != kNone) free_ = flows_[index].rule;
   return index;
 }
 
@@ -129,7 +147,6 @@ vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
   flow.last_seen = static_cast<std::uint32_t>(now);
   flow.packets_out = 0;
   flow.packets_in = 0;
-  append(index, list_of(state_of(flow)), now);
   FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
   load.flows++;
   if (state_of(flow) == FlowState::kTcpOpening) load.opening++;
@@ -143,15 +160,7 @@ vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
   return &flow;
 }
 
-void FlowTable::seen(vxlnat_flow& flow, Tick now) {
-  flow.last_seen = static_cast<std::uint32_t>(now);
-  if (since(now, flow.queued) < kTouchGrain) return;
-  const FlowList list = list_of(state_of(flow));
-  unlink(index_of(flow), list);
-  append(index_of(flow), list, now);
-}
-
-void FlowTable::set_state(vxlnat_flow& flow, FlowState state, Tick now) {
+void FlowTable::set_state(vxlnat_flow& flow, FlowState state) {
   const FlowState before = state_of(flow);
   if (before == state) return;
   FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
@@ -164,16 +173,14 @@ void FlowTable::set_state(vxlnat_flow& flow, FlowState state, Tick now) {
   if (before == FlowState::kTcpOpening) load.opening--;
   if (state == FlowState::kTcpOpening) load.opening++;
   flow.state = static_cast<std::uint8_t>(state);
-  unlink(index_of(flow), list_of(before));
-  append(index_of(flow), list_of(state), now);
 }
 
 void FlowTable::end(vxlnat_flow& flow, Tick now) {
   const FlowState state = state_of(flow);
   const bool tcp = static_cast<std::uint8_t>(flow.vni_proto) == kTcp;
-  std::uint32_t hold = tcp ? timers_.quarantine : 0;
+  std::uint32_t hold = tcp ? quarantine(flow) : 0;
   // Time spent closing without a packet counts.
-  if (list_of(state) == FlowList::kClosing &&
+  if (timer_class(state) == TimerClass::kClosing &&
       since(now, flow.last_seen) >= hold) {
     hold = 0;
   }
@@ -181,7 +188,7 @@ void FlowTable::end(vxlnat_flow& flow, Tick now) {
     release(index_of(flow));
     return;
   }
-  set_state(flow, FlowState::kQuarantine, now);
+  set_state(flow, FlowState::kQuarantine);
   flow.last_seen = static_cast<std::uint32_t>(now);
   stats_.flows_expired.add();
 }
@@ -198,66 +205,20 @@ void FlowTable::count_out(const vxlnat_flow& flow) {
 void FlowTable::release(std::uint32_t index) {
   vxlnat_flow& flow = flows_[index];
   count_out(flow);
-  unlink(index, list_of(state_of(flow)));
   index_.remove(hash(inside_key(flow)), (index + 1) * 2 + 1);
   index_.remove(hash(outside_key(flow)), (index + 1) * 2);
   PortMap* map = maps_.find({flow.public_ip, flow.remote_ip, flow.remote_port,
                              static_cast<std::uint8_t>(flow.vni_proto)});
   if (map != nullptr) map->free(flow.public_port);
   flow.state = static_cast<std::uint8_t>(FlowState::kFree);
-  flow.next = free_;
+  flow.rule = free_;
   free_ = index;
 }
 
-void FlowTable::append(std::uint32_t index, FlowList which, Tick now) {
-  List& list = lists_[number(which)];
-  vxlnat_flow& flow = flows_[index];
-  flow.queued = static_cast<std::uint32_t>(now);
-  flow.prev = list.last;
-  flow.next = kNone;
-  if (list.last == kNone) {
-    list.first = index;
-  } else {
-    flows_[list.last].next = index;
+void FlowTable::sweep(Tick now, std::size_t budget) {
+  for (budget = std::min<std::size_t>(budget, size_); budget > 0; budget--) {
+    (void)step(now);
   }
-  list.last = index;
-}
-
-void FlowTable::unlink(std::uint32_t index, FlowList which) {
-  List& list = lists_[number(which)];
-  const vxlnat_flow& flow = flows_[index];
-  if (flow.prev == kNone) {
-    list.first = flow.next;
-  } else {
-    flows_[flow.prev].next = flow.next;
-  }
-  if (flow.next == kNone) {
-    list.last = flow.prev;
-  } else {
-    flows_[flow.next].prev = flow.prev;
-  }
-}
-
-bool FlowTable::sweep(Tick now, std::size_t budget) {
-  for (std::size_t i = 0; i < kFlowLists; i++) {
-    while (lists_[i].first != kNone) {
-      const std::uint32_t head = lists_[i].first;
-      vxlnat_flow& flow = flows_[head];
-      if (budget == 0) return true;
-      budget--;
-      if (!is_expired(flow, now)) {
-        // Seen by a reader that cannot move it: take its place again.
-        if (flow.last_seen - flow.queued <= kTouchGrain) break;
-        unlink(head, static_cast<FlowList>(i));
-        append(head, static_cast<FlowList>(i), now);
-      } else if (state_of(flow) == FlowState::kQuarantine || is_dead(flow)) {
-        release(head);
-      } else {
-        end(flow, now);
-      }
-    }
-  }
-  return false;
 }
 
 bool FlowTable::reap(std::size_t budget) {

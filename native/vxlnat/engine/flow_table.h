@@ -4,11 +4,13 @@
 
 // The flows: each a record found by its inside key and by its outside key.
 //
-// A flow has one idle time at any moment and is in that time's list, oldest
-// first, so expiry looks at heads only. A busy flow moves to the end of its
-// list at most twice a second; `last_seen` is exact. A look-up never gives an
-// expired flow: it ends it first (B11). A flow whose rule is no longer live is
-// dead: look-ups end it, and `sweep` walks the table once to find the rest.
+// Expiry is exact where it matters and lazy elsewhere. A look-up never gives
+// an expired flow: it ends it first (B11). What nobody looks up is found by a
+// hand that goes round the records, a few at each `sweep`. A packet so writes
+// `last_seen` and nothing else, which a BPF program can do too, each rule may
+// have its own idle times, and a flow needs no place in any list. A flow whose
+// rule is no longer live is dead: look-ups end it, and `reap` walks the table
+// once to find the rest.
 //
 // An ended TCP flow keeps its outside tuple for the quarantine time (T13)
 // unless closing took at least that long. Quarantined records are room that
@@ -17,7 +19,6 @@
 #ifndef VXLNAT_ENGINE_FLOW_TABLE_H_
 #define VXLNAT_ENGINE_FLOW_TABLE_H_
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -78,6 +79,7 @@ class FlowTable {
     std::uint64_t bucket_count;
     vxlnat_flow* flows;
     const vxlnat_rule* rules;
+    const vxlnat_timers* timers;
   };
 
   FlowTable(const Memory& memory, const EngineConfig& config,
@@ -100,17 +102,18 @@ class FlowTable {
   // key is not in use. Null when the table is full of live flows.
   vxlnat_flow* add(const vxlnat_flow& like, Tick now);
   // A packet of the flow went by.
-  void seen(vxlnat_flow& flow, Tick now);
-  void set_state(vxlnat_flow& flow, FlowState state, Tick now);
+  static void seen(vxlnat_flow& flow, Tick now) {
+    flow.last_seen = static_cast<std::uint32_t>(now);
+  }
+  void set_state(vxlnat_flow& flow, FlowState state);
   // Ends a live flow: into quarantine, or out of the table.
   void end(vxlnat_flow& flow, Tick now);
 
   // Takes a record in quarantine out of the table.
   void forget(vxlnat_flow& flow) { release(index_of(flow)); }
 
-  // Ends expired flows; looks at no more than about `budget` records.
-  // Returns true when it stopped for that.
-  bool sweep(Tick now, std::size_t budget);
+  // Ends expired flows among the next `budget` records of the round.
+  void sweep(Tick now, std::size_t budget);
   // Begins a walk that ends every flow of a rule that is not live.
   void begin_reap() { reap_at_ = 0; }
   bool reaping() const { return reap_at_ < size_; }
@@ -144,20 +147,19 @@ class FlowTable {
   }
 
  private:
-  struct List {
-    std::uint32_t first = kNone;
-    std::uint32_t last = kNone;
-  };
+  // Records looked at for a place when no record is free.
+  static constexpr std::uint32_t kLookForRoom = 64;
   static constexpr std::uint32_t kNone = 0xffffffff;
 
   vxlnat_flow* at_inside(std::uint64_t key_hash, const FlowKey& key, Tick now);
   vxlnat_flow* at_outside(std::uint64_t key_hash, const FlowKey& key, Tick now);
   vxlnat_flow* checked(std::uint32_t ref, Tick now);
+  std::uint32_t quarantine(const vxlnat_flow& flow) const;
   bool is_expired(const vxlnat_flow& flow, Tick now) const;
   bool port_in_use(const PortMapKey& key, std::uint16_t port, Tick now);
   std::uint32_t take_free(Tick now);
-  void append(std::uint32_t index, FlowList list, Tick now);
-  void unlink(std::uint32_t index, FlowList list);
+  // Ends what is over at the hand and moves on; true when it gave a record.
+  bool step(Tick now);
   void count_out(const vxlnat_flow& flow);
   void release(std::uint32_t index);
   std::uint32_t index_of(const vxlnat_flow& flow) const {
@@ -168,13 +170,13 @@ class FlowTable {
   vxlnat_flow* flows_;
   const vxlnat_rule* rules_;
   std::uint32_t size_;
-  Timers timers_;
+  const vxlnat_timers* timers_;
   std::uint16_t port_low_;
   std::uint16_t port_high_;
   HashKey key_;
   Stats& stats_;
-  std::array<List, kFlowLists> lists_;
   std::uint32_t free_ = kNone;
+  std::uint32_t hand_ = 0;
   std::uint32_t reap_at_;
   std::vector<FlowLoad> loads_;
   PortMaps maps_;

@@ -24,7 +24,12 @@
 #include <stdint.h>
 
 #define VXLNAT_LAYOUT_MAGIC 0x766e6174u
-#define VXLNAT_LAYOUT_VERSION 1u
+#define VXLNAT_LAYOUT_VERSION 2u
+#define VXLNAT_MAX_UL3S 16u
+#define VXLNAT_MAX_TIMERS 16u
+
+// vxlnat_flow.flags
+#define VXLNAT_FLOW_WATCHED 1u  // every packet goes to the engine
 
 struct vxlnat_bucket {
   uint16_t tag[8];
@@ -44,15 +49,15 @@ struct vxlnat_flow {
   uint16_t remote_port;
   uint16_t public_port;
   uint8_t state;  // FlowState; 0: free
-  uint8_t spare;
+  uint8_t flags;
   uint32_t last_seen;  // low 32 bits of the clock; a reader may write it
-  uint32_t queued;     // when it went to the end of its list
-  uint32_t rule;       // dead when that rule is not live
-  uint32_t prev;
-  uint32_t next;
-  uint32_t spare2;
+  uint32_t rule;       // dead when that rule is not live; next when free
   uint64_t packets_out;
   uint64_t packets_in;
+  uint32_t ack_out;      // last acknowledgement number from the inside
+  uint32_t ack_in;       // and from the outside
+  uint32_t public_slot;  // of public_ip, for vxlnat_counts
+  uint32_t host;  // record + 1 where the private IP was last found, a hint
 };
 
 struct vxlnat_rule {
@@ -67,7 +72,22 @@ struct vxlnat_rule {
   uint16_t bits;
   uint32_t vnet_slot;
   uint32_t next;  // in its vnet, longest prefix first; or next free
-  uint32_t spare[5];
+  uint32_t public_slot;
+  uint16_t timers;  // which vxlnat_timers its flows follow
+  uint16_t spare[7];
+};
+
+// Idle times in milliseconds, by TimerClass (flow_state.h).
+struct vxlnat_timers {
+  uint32_t ms[8];
+};
+
+// A public address of rules, found by {public IP}: record ref - 1.
+struct vxlnat_public {
+  uint32_t ip;
+  uint32_t rules;  // how many use it
+  uint32_t next;   // next free
+  uint32_t spare;
 };
 
 // Found by {vnet, private IP} (ref odd) and by public IP (ref even).
@@ -77,9 +97,15 @@ struct vxlnat_one_to_one {
   uint32_t public_ip;
   uint32_t rule;  // the rule that covers it: whose router it uses
   uint16_t vlan;
-  uint16_t used;
+  uint8_t used;
+  uint8_t flags;
   uint32_t next;  // next free
-  uint32_t spare[2];
+  uint32_t host;  // as in vxlnat_flow
+  uint32_t spare;
+  uint64_t packets_out;  // these four change by atomic addition
+  uint64_t bytes_out;
+  uint64_t packets_in;
+  uint64_t bytes_in;
 };
 
 // Found by {vnet, IP}.
@@ -100,6 +126,16 @@ struct vxlnat_remote {
   uint32_t spare[3];
 };
 
+// What passed: inner packets and their bytes. One row of these for each
+// writer, row 0 for the engine and row i + 1 for CPU i, so that none waits for
+// another; the sum of the rows is the count.
+struct vxlnat_counts {
+  uint64_t packets_out;
+  uint64_t bytes_out;
+  uint64_t packets_in;
+  uint64_t bytes_in;
+};
+
 struct vxlnat_region {
   uint64_t offset;
   uint64_t count;
@@ -110,20 +146,34 @@ struct vxlnat_layout {
   uint32_t version;
   uint64_t bytes;
   uint64_t key[2];
+  uint32_t rows;  // of counts
+  uint32_t probe_vnet;
+  uint16_t vxlan_port;
+  uint16_t inner_mtu;
+  uint32_t ul3_count;  // 0: any address is served
+  uint32_t ul3s[VXLNAT_MAX_UL3S];
+  struct vxlnat_timers timers[VXLNAT_MAX_TIMERS];
   struct vxlnat_region flow_buckets;
   struct vxlnat_region flows;
   struct vxlnat_region rules;
+  struct vxlnat_region public_buckets;
+  struct vxlnat_region publics;
   struct vxlnat_region one_to_one_buckets;
   struct vxlnat_region one_to_ones;
   struct vxlnat_region remote_buckets;
   struct vxlnat_region remotes;
+  struct vxlnat_region ours;           // uint32_t: addresses of ours by hash
+  struct vxlnat_region vnet_counts;    // by vnet slot, rows of equal size
+  struct vxlnat_region public_counts;  // by public slot, rows of equal size
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(vxlnat_bucket) == 64);
 static_assert(sizeof(vxlnat_flow) == 64);
 static_assert(sizeof(vxlnat_rule) == 64);
-static_assert(sizeof(vxlnat_one_to_one) == 32);
+static_assert(sizeof(vxlnat_one_to_one) == 64);
+static_assert(sizeof(vxlnat_counts) == 32);
+static_assert(sizeof(vxlnat_timers) == 32);
 static_assert(sizeof(vxlnat_remote) == 64);
 #endif
 

@@ -74,7 +74,7 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
       inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now);
   const Ip4 public_ip = c.rules.at(rule).public_ip;
   if (old != nullptr && old->public_ip == public_ip && old->rule == rule) {
-    c.flows.set_state(*old, first_state(p.proto), c.now);
+    c.flows.set_state(*old, first_state(p.proto));
     c.flows.seen(*old, c.now);
     return Verdict::proceed();
   }
@@ -92,6 +92,7 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
   flow.public_ip = public_ip;
   flow.public_port = *port;
   flow.rule = rule;
+  flow.public_slot = c.rules.at(rule).public_slot;
   flow.state = static_cast<std::uint8_t>(first_state(p.proto));
   if (c.flows.add(flow, c.now) == nullptr) {
     return refuse(c, p, Drop::kFlowTableFull);

@@ -8,20 +8,19 @@
 
 namespace vxlnat {
 
-RuleTable::RuleTable(vxlnat_rule* rules, const EngineConfig& config,
+RuleTable::RuleTable(const Memory& memory, const EngineConfig& config,
                      Stats& stats)
-    : rules_(rules),
+    : rules_(memory.rules),
+      publics_(memory.publics),
       stats_(stats),
       vnets_(config.max_vnets),
-      publics_(config.max_rules),
       vnet_buckets_(BucketIndex::buckets_for(config.max_vnets)),
-      public_buckets_(BucketIndex::buckets_for(config.max_rules)),
       vnet_index_(vnet_buckets_.data(), vnet_buckets_.size()),
-      public_index_(public_buckets_.data(), public_buckets_.size()) {
+      public_index_(memory.public_buckets, memory.public_bucket_count) {
   for (std::uint32_t i = config.max_rules; i-- > 0;) {
     rules_[i].next = free_rule_;
     free_rule_ = i;
-    publics_[i].next_free = free_public_;
+    publics_[i].next = free_public_;
     free_public_ = i;
   }
   for (std::uint32_t i = config.max_vnets; i-- > 0;) {
@@ -87,25 +86,26 @@ std::uint32_t RuleTable::make_vnet(Vni vni) {
   return slot;
 }
 
-void RuleTable::hold_public(Ip4 ip) {
+std::uint32_t RuleTable::hold_public(Ip4 ip) {
   const std::uint32_t ref = find_public(ip);
   if (ref != 0) {
     publics_[ref - 1].rules++;
-    return;
+    return ref - 1;
   }
   // There are as many places as rules, so there is one.
   const std::uint32_t slot = free_public_;
-  free_public_ = publics_[slot].next_free;
-  publics_[slot] = {ip, 1, kNoSlot};
+  free_public_ = publics_[slot].next;
+  publics_[slot] = {ip, 1, kNoSlot, 0};
   public_index_.insert(hash(ip), slot + 1);
+  return slot;
 }
 
 void RuleTable::drop_public(Ip4 ip) {
   const std::uint32_t ref = find_public(ip);
-  Public& entry = publics_[ref - 1];
+  vxlnat_public& entry = publics_[ref - 1];
   if (--entry.rules > 0) return;
   public_index_.remove(hash(ip), ref);
-  entry.next_free = free_public_;
+  entry.next = free_public_;
   free_public_ = ref - 1;
 }
 
@@ -148,7 +148,7 @@ const char* RuleTable::add(const SetRule& rule) {
   to.bits = rule.prefix.bits;
   to.public_ip = rule.public_ip;
   to.vnet_slot = slot;
-  hold_public(rule.public_ip);
+  to.public_slot = hold_public(rule.public_ip);
   link(index);
   vnets_[slot].live_rules++;
   vnets_[slot].all_rules++;

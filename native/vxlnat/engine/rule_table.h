@@ -39,7 +39,14 @@ struct Vnet {
 
 class RuleTable {
  public:
-  RuleTable(vxlnat_rule* rules, const EngineConfig& config, Stats& stats);
+  struct Memory {
+    vxlnat_rule* rules;
+    vxlnat_bucket* public_buckets;
+    std::uint64_t public_bucket_count;
+    vxlnat_public* publics;
+  };
+
+  RuleTable(const Memory& memory, const EngineConfig& config, Stats& stats);
 
   // Slot of a vnet with rules, or kNoSlot.
   std::uint32_t find_vnet(Vni vni) const;
@@ -79,12 +86,6 @@ class RuleTable {
   void end_reap();
 
  private:
-  struct Public {
-    Ip4 ip = 0;
-    std::uint32_t rules = 0;
-    std::uint32_t next_free = kNoSlot;
-  };
-
   // Vnets and public addresses are chosen by operators, so nobody makes them
   // collide and a plain mix will do.
   static std::uint64_t hash(std::uint64_t value) {
@@ -93,7 +94,7 @@ class RuleTable {
   }
   std::uint32_t find_public(Ip4 ip) const;
   std::uint32_t make_vnet(Vni vni);
-  void hold_public(Ip4 ip);
+  std::uint32_t hold_public(Ip4 ip);
   void drop_public(Ip4 ip);
   void link(std::uint32_t rule);
   void unlink(std::uint32_t rule);
@@ -103,11 +104,10 @@ class RuleTable {
   }
 
   vxlnat_rule* rules_;
+  vxlnat_public* publics_;
   Stats& stats_;
   std::vector<Vnet> vnets_;
-  std::vector<Public> publics_;
   std::vector<vxlnat_bucket> vnet_buckets_;
-  std::vector<vxlnat_bucket> public_buckets_;
   BucketIndex vnet_index_;    // ref: slot + 1
   BucketIndex public_index_;  // ref: slot + 1
   std::uint32_t free_rule_ = kNoSlot;

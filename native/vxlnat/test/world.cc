@@ -60,7 +60,7 @@ void check_packet(const Bytes& b, bool outside) {
   if (!wire::ip::is_fragment(b.data())) check_transport(b);
 }
 
-World::World(EngineConfig config) {
+World::World(EngineConfig config) : max_flows_(config.max_flows) {
   const char* error = nullptr;
   engine = Engine::create(config, &error);
   if (engine == nullptr) {

@@ -105,7 +105,10 @@ class World final : public Outbox {
   }
   void run(Tick ms) {
     now += ms;
-    for (int i = 0; i < 100000 && engine->sweep(now, 64); i++) {
+    // Once round all records at least.
+    std::uint32_t seen = 0;
+    for (bool more = true; more || seen < max_flows_; seen += 65536) {
+      more = engine->sweep(now, 4096);
     }
   }
   std::uint64_t flows() const { return engine->stats().flows.read(); }
@@ -122,6 +125,7 @@ class World final : public Outbox {
   Outs take() { return std::exchange(out_, {}); }
 
  private:
+  std::uint32_t max_flows_;
   // With headroom in front, and ending where the memory ends.
   std::vector<std::uint8_t> buffer_;
   Outs out_;
