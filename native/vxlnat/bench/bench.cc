@@ -35,10 +35,11 @@ double seconds_since(Clock::time_point start) {
 
 class Sink final : public Outbox {
  public:
-  void underlay(std::span<const std::uint8_t> bytes, const Underlay&) override {
+  void underlay(std::span<const std::uint8_t> bytes, const Underlay&,
+                Offload) override {
     count += bytes.size() > 0;
   }
-  void external(std::span<const std::uint8_t> bytes) override {
+  void external(std::span<const std::uint8_t> bytes, Offload) override {
     count += bytes.size() > 0;
     last_port = get16(&bytes[20]);
   }

@@ -49,7 +49,7 @@ void send_frame(Context& c, Packet& p, const Frame& frame, const Underlay& to) {
   put16(ethernet + 12 + tag, frame.type);
   c.stats.tx_underlay_packets.add();
   c.stats.tx_underlay_bytes.add(p.length);
-  c.out->underlay(p.bytes(), to);
+  c.out->underlay(p.bytes(), to, p.offload);
 }
 
 void bounce(Context& c, const Packet& cause, Packet& reply) {
@@ -126,7 +126,7 @@ Packet make_piece(Context& c, const Packet& p, std::size_t at,
 
 Verdict encap(Context& c, Packet& p) {
   if (!c.rules.is_live_in(p.rule, p.vnet)) return c.drop(p, Drop::kNoRule);
-  if (p.length <= c.config.inner_mtu) return encap_one(c, p);
+  if (wire_length(p) <= c.config.inner_mtu) return encap_one(c, p);
   const std::size_t step = (c.config.inner_mtu - p.l4) / 8u * 8u;
   const std::size_t total = p.length - p.l4;
   for (std::size_t at = 0; at < total; at += step) {

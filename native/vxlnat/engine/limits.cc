@@ -36,8 +36,15 @@ Verdict check_ttl_outside(Context& c, Packet& p) {
   return c.drop(p, Drop::kTtlExceeded);
 }
 
+std::size_t wire_length(const Packet& p) {
+  if (p.offload.segment == 0) return p.length;
+  const std::uint8_t offset = p.data[p.l4 + wire::tcp::kOffset];
+  return std::size_t{p.l4} + (offset >> 4) * 4u + p.offload.segment;
+}
+
 Verdict check_size(Context& c, Packet& p) {
-  if (p.length <= c.config.inner_mtu || !wire::ip::dont_fragment(p.data)) {
+  if (wire_length(p) <= c.config.inner_mtu ||
+      !wire::ip::dont_fragment(p.data)) {
     return Verdict::proceed();
   }
   report_outside(c, p,

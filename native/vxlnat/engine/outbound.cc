@@ -64,7 +64,7 @@ Verdict depart(Context& c, Packet& p) {
   if (!c.maybe_ours(p.src)) return c.drop(p, Drop::kNoPrivateLeaves);
   c.stats.tx_external_packets.add();
   c.stats.tx_external_bytes.add(p.length);
-  c.out->external(p.bytes());
+  c.out->external(p.bytes(), p.offload);
   return Verdict::done();
 }
 

@@ -44,6 +44,19 @@ struct Underlay {
   std::uint8_t tos = 0;
 };
 
+// What the sender left to the network card, which a virtual link does not
+// have. Such a packet is one TCP or UDP packet to the engine; the port that
+// sends it passes the work on, or does it.
+struct Offload {
+  // TCP payload bytes of each packet on a wire when this one is a
+  // "super-packet" of several; 0 when it is one packet. Whoever hands in a
+  // super-packet has seen that its pieces fit into the inner MTU.
+  std::uint16_t segment = 0;
+  // The TCP or UDP checksum field holds the sum of the pseudo-header only.
+  // Always with `segment`; never on fragments or what must be fragmented.
+  bool partial = false;
+};
+
 // Takes what the engine sends. The bytes are valid only during the call.
 // `underlay` gets a VXLAN header and what follows; `external` a bare IPv4
 // packet. One packet in may give none, one or several out.
@@ -52,9 +65,10 @@ class Outbox {
   Outbox() = default;
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
-  virtual void underlay(std::span<const std::uint8_t> bytes,
-                        const Underlay& to) = 0;
-  virtual void external(std::span<const std::uint8_t> bytes) = 0;
+  virtual void underlay(std::span<const std::uint8_t> bytes, const Underlay& to,
+                        Offload offload) = 0;
+  virtual void external(std::span<const std::uint8_t> bytes,
+                        Offload offload) = 0;
 
  protected:
   ~Outbox() = default;
@@ -80,6 +94,7 @@ struct Packet {
   std::uint8_t* data = nullptr;
   std::size_t length = 0;
   Path path;
+  Offload offload;
 
   // Filled stage by stage; see stages.h for who fills what.
   Vni vnet = 0;                 // decap, choose_inbound

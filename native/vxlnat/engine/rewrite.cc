@@ -66,7 +66,11 @@ void rewrite_transport(Packet& p, const Delta& addresses) {
     p.dport = p.translation.dst_port;
   }
   const std::size_t offset = wire::checksum_offset(p.proto);
-  if (p.proto == kUdp) {
+  if (p.offload.partial) {
+    // Not complemented, and without the ports: whoever finishes it adds them.
+    put16(l4 + offset, fold(pseudo_sum(p.translation.src, p.translation.dst,
+                                       p.proto, p.length - p.l4)));
+  } else if (p.proto == kUdp) {
     change.update_udp_at(l4 + offset);
   } else if (offset != 0) {
     change.update_at(l4 + offset);

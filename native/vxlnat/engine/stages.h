@@ -71,6 +71,8 @@ Drop resolve_inbound(Context& c, Packet& p);
 // 5b. Time and size; reported to the outside.
 Verdict check_ttl_outside(Context& c, Packet& p);
 Verdict check_size(Context& c, Packet& p);
+// The length that matters to a link: of a super-packet, that of a piece (M6).
+std::size_t wire_length(const Packet& p);
 
 // -- both -----------------------------------------------------------------
 

@@ -114,15 +114,15 @@ class Cloud final : public Outbox {
     put16(&b[at + head + 2], checksum(&b[at + head], total - head));
   }
 
-  void underlay(std::span<const std::uint8_t> bytes,
-                const Underlay& to) override {
+  void underlay(std::span<const std::uint8_t> bytes, const Underlay& to,
+                Offload) override {
     require(bytes.size() >= 22 && to.dst_port != 0);
     const std::size_t at = get16(&bytes[20]) == 0x8100 ? 26 : 22;
     const std::uint16_t type = get16(&bytes[at - 2]);
     require(type == 0x0800 || type == 0x0806);
     if (type == 0x0800) check(bytes.subspan(at));
   }
-  void external(std::span<const std::uint8_t> bytes) override {
+  void external(std::span<const std::uint8_t> bytes, Offload) override {
     check(bytes);
     const Ip4 src = get32(&bytes[12]);
     require(src == 0x03030302 || src == 0x03030309 || src >> 8 == 0x030303);

@@ -62,7 +62,8 @@ class MemoryPort final : public Port {
     return n;
   }
 
-  void send(std::span<const std::uint8_t> bytes, const Underlay& to) override {
+  void send(std::span<const std::uint8_t> bytes, const Underlay& to,
+            Offload) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     out_.push_back({{bytes.begin(), bytes.end()}, to});
     count(counters_.tx_packets);

@@ -57,9 +57,10 @@ class Port {
   // Whoever got any must call again before sleeping: a port may hold more.
   virtual std::size_t receive(std::span<Packet> out) = 0;
   // Takes a copy, or sends at once; the bytes are free afterwards. An external
-  // port has no use for `to`.
-  virtual void send(std::span<const std::uint8_t> bytes,
-                    const Underlay& to) = 0;
+  // port has no use for `to`. What `offload` tells never goes out on a wire
+  // undone; it is not zero only when a port has handed in such a packet.
+  virtual void send(std::span<const std::uint8_t> bytes, const Underlay& to,
+                    Offload offload) = 0;
   // Sends what `send` has kept.
   virtual void flush() = 0;
 

@@ -122,7 +122,8 @@ std::size_t TunPort::receive(std::span<Packet> out) {
   return n;
 }
 
-void TunPort::send(std::span<const std::uint8_t> bytes, const Underlay&) {
+void TunPort::send(std::span<const std::uint8_t> bytes, const Underlay&,
+                   Offload) {
   const ssize_t sent = write(fd_, bytes.data(), bytes.size());
   const bool whole = sent == static_cast<ssize_t>(bytes.size());
   count(whole ? counters_.tx_packets : counters_.tx_refused);

@@ -224,7 +224,8 @@ std::size_t UdpPort::receive(std::span<Packet> out) {
   return n;
 }
 
-void UdpPort::send(std::span<const std::uint8_t> bytes, const Underlay& to) {
+void UdpPort::send(std::span<const std::uint8_t> bytes, const Underlay& to,
+                   Offload) {
   if (bytes.size() > kRoom) {
     count(counters_.tx_refused);
     return;

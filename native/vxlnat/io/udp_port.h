@@ -44,7 +44,8 @@ class UdpPort final : public Port {
 
   int fd() const override { return fd_; }
   std::size_t receive(std::span<Packet> out) override;
-  void send(std::span<const std::uint8_t> bytes, const Underlay& to) override;
+  void send(std::span<const std::uint8_t> bytes, const Underlay& to,
+            Offload offload) override;
   void flush() override;
   void count_losses() override;
 

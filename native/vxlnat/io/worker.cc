@@ -118,12 +118,13 @@ bool Worker::take_external() {
   return n > 0;
 }
 
-void Worker::underlay(std::span<const std::uint8_t> bytes, const Underlay& to) {
-  underlay_->send(bytes, to);
+void Worker::underlay(std::span<const std::uint8_t> bytes, const Underlay& to,
+                      Offload offload) {
+  underlay_->send(bytes, to, offload);
 }
 
-void Worker::external(std::span<const std::uint8_t> bytes) {
-  external_->send(bytes, {});
+void Worker::external(std::span<const std::uint8_t> bytes, Offload offload) {
+  external_->send(bytes, {}, offload);
 }
 
 void Worker::report() {

@@ -99,9 +99,9 @@ class Worker final : private Outbox {
   void tell_broken(const char* what);
 
   // Outbox: what the engine sends.
-  void underlay(std::span<const std::uint8_t> bytes,
-                const Underlay& to) override;
-  void external(std::span<const std::uint8_t> bytes) override;
+  void underlay(std::span<const std::uint8_t> bytes, const Underlay& to,
+                Offload offload) override;
+  void external(std::span<const std::uint8_t> bytes, Offload offload) override;
 
   const std::unique_ptr<Engine> engine_;  // worker thread
   const std::unique_ptr<Port> underlay_;  // worker thread

@@ -60,6 +60,20 @@ void check_packet(const Bytes& b, bool outside) {
   if (!wire::ip::is_fragment(b.data())) check_transport(b);
 }
 
+// What the card would do: finishes the checksum, which must begin with the
+// sum of the pseudo-header as it is now.
+static void finish(Bytes& b) {
+  const Seen seen(b);
+  const std::size_t head = wire::ip::header_size(b.data());
+  const std::size_t length = b.size() - head;
+  const std::uint64_t pseudo =
+      pseudo_sum(seen.src, seen.dst, seen.proto, length);
+  std::uint8_t* field = &b[head + wire::checksum_offset(seen.proto)];
+  CHECK_EQ(get16(field), fold(pseudo));
+  put16(field, 0);
+  put16(field, checksum(&b[head], length, pseudo));
+}
+
 World::World(EngineConfig config) : max_flows_(config.max_flows) {
   const char* error = nullptr;
   engine = Engine::create(config, &error);
@@ -133,6 +147,7 @@ Outs World::datagram(const Bytes& bytes, const Path& path) {
   p.data = buffer_.data() + kHeadroom;
   p.length = bytes.size();
   p.path = path;
+  p.offload = offload;
   engine->process_underlay(p, now, *this);
   return take();
 }
@@ -151,12 +166,15 @@ Outs World::outside(const Bytes& ip) {
   Packet p;
   p.data = buffer_.data() + kHeadroom;
   p.length = ip.size();
+  p.offload = offload;
   engine->process_external(p, now, *this);
   return take();
 }
 
-void World::underlay(std::span<const std::uint8_t> bytes, const Underlay& to) {
+void World::underlay(std::span<const std::uint8_t> bytes, const Underlay& to,
+                     Offload left) {
   Out out;
+  out.offload = left;
   out.inside = true;
   out.to = to;
   CHECK(bytes.size() >= 22 && bytes[0] == 8 && bytes[1] == 0);
@@ -172,13 +190,16 @@ void World::underlay(std::span<const std::uint8_t> bytes, const Underlay& to) {
     at = 26;
   }
   out.ip.assign(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end());
+  if (left.partial) finish(out.ip);
   if (check_output && out.type == 0x0800) check_packet(out.ip, false);
   out_.push_back(std::move(out));
 }
 
-void World::external(std::span<const std::uint8_t> bytes) {
+void World::external(std::span<const std::uint8_t> bytes, Offload left) {
   Out out;
+  out.offload = left;
   out.ip.assign(bytes.begin(), bytes.end());
+  if (left.partial) finish(out.ip);
   if (check_output) check_packet(out.ip, true);
   out_.push_back(std::move(out));
 }

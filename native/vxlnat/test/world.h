@@ -44,6 +44,7 @@ struct Out {
   Mac src_mac = 0;
   int vlan = -1;  // -1: untagged
   std::uint16_t type = 0x0800;
+  Offload offload;  // as sent; `ip` has its checksum finished
 };
 
 // What came out for one packet in. Asking for one that is not there fails the
@@ -114,13 +115,14 @@ class World final : public Outbox {
   std::uint64_t flows() const { return engine->stats().flows.read(); }
   std::vector<FlowInfo> list(const FlowFilter& filter = {}) const;
 
-  void underlay(std::span<const std::uint8_t> bytes,
-                const Underlay& to) override;
-  void external(std::span<const std::uint8_t> bytes) override;
+  void underlay(std::span<const std::uint8_t> bytes, const Underlay& to,
+                Offload left) override;
+  void external(std::span<const std::uint8_t> bytes, Offload left) override;
 
   Tick now = 0xfffffc00;  // the low 32 bits wrap within the first second
   std::unique_ptr<Engine> engine;
   bool check_output = true;
+  Offload offload;  // of the packets sent with `inside` and `outside`
 
   Outs take() { return std::exchange(out_, {}); }
 
