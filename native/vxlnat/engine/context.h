@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -47,6 +48,7 @@ struct Context {
         vnet_counts(tables.vnet_counts),
         public_counts(tables.public_counts),
         ours(tables.ours),
+        ip_ids(tables.ip_ids),
         random(key),
         rules(tables.rules, config, stats),
         one_to_ones(tables.one_to_ones, config, key, stats),
@@ -76,10 +78,14 @@ struct Context {
   bool maybe_ours(Ip4 ip) const { return ours[filter_slot(ip)] != 0; }
 
   // The next IP identifier for datagrams that may be fragmented, so that
-  // hosts behind one address do not collide (RFC 6864 section 5.3.1).
+  // hosts behind one address do not collide (RFC 6864 section 5.3.1). The
+  // counters are shared with the fast path.
   std::uint16_t next_ip_id(Ip4 src, Ip4 dst, std::uint8_t proto) {
-    return ip_ids[hash16(key, std::uint64_t{src} << 32 | dst, proto) %
-                  ip_ids.size()]++;
+    std::uint32_t& counter =
+        ip_ids[hash16(key, std::uint64_t{src} << 32 | dst, proto) %
+               VXLNAT_IP_IDS];
+    return static_cast<std::uint16_t>(
+        std::atomic_ref(counter).fetch_add(1, std::memory_order_relaxed));
   }
 
   // The slot of an address in `ours`; a power of two of them.
@@ -96,6 +102,7 @@ struct Context {
   vxlnat_counts* const vnet_counts;    // row 0, by vnet slot
   vxlnat_counts* const public_counts;  // row 0, by public slot
   std::uint32_t* const ours;
+  std::uint32_t* const ip_ids;
   Stats stats;
   Random random;
   RuleTable rules;
@@ -104,7 +111,6 @@ struct Context {
   RemoteTable remotes;
   FragmentTable fragments;
   RateLimit icmp_limit;
-  std::array<std::uint16_t, 1024> ip_ids{};
   // Where replies and pieces are made; one user at a time.
   std::array<std::uint8_t, kHeadroom + 9216> scratch{};
 

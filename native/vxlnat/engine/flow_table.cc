@@ -14,10 +14,6 @@ namespace vxlnat {
 
 namespace {
 
-std::uint32_t since(Tick now, std::uint32_t then) {
-  return static_cast<std::uint32_t>(now) - then;
-}
-
 FlowState state_of(const vxlnat_flow& flow) {
   return static_cast<FlowState>(flow.state);
 }
@@ -60,7 +56,7 @@ std::uint32_t FlowTable::quarantine(const vxlnat_flow& flow) const {
 }
 
 bool FlowTable::is_expired(const vxlnat_flow& flow, Tick now) const {
-  return since(now, flow.last_seen) >= timeout(flow);
+  return idle(flow, now) >= timeout(flow);
 }
 
 vxlnat_flow* FlowTable::checked(std::uint32_t ref, Tick now) {
@@ -180,8 +176,7 @@ void FlowTable::end(vxlnat_flow& flow, Tick now) {
   const bool tcp = static_cast<std::uint8_t>(flow.vni_proto) == kTcp;
   std::uint32_t hold = tcp ? quarantine(flow) : 0;
   // Time spent closing without a packet counts.
-  if (timer_class(state) == TimerClass::kClosing &&
-      since(now, flow.last_seen) >= hold) {
+  if (timer_class(state) == TimerClass::kClosing && idle(flow, now) >= hold) {
     hold = 0;
   }
   if (hold == 0) {

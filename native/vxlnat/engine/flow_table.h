@@ -132,8 +132,12 @@ class FlowTable {
   std::uint32_t size() const { return size_; }
   const vxlnat_flow& at(std::uint32_t index) const { return flows_[index]; }
   bool is_dead(const vxlnat_flow& flow) const;
-  Tick idle(const vxlnat_flow& flow, Tick now) const {
-    return static_cast<std::uint32_t>(now) - flow.last_seen;
+  // The fast path reads a clock of its own and may be ahead of `now`, which is
+  // a burst old: a flow seen up to a minute from now has not been idle.
+  static std::uint32_t idle(const vxlnat_flow& flow, Tick now) {
+    constexpr std::uint32_t kAhead = 0xffff0000;
+    const std::uint32_t time = static_cast<std::uint32_t>(now) - flow.last_seen;
+    return time >= kAhead ? 0 : time;
   }
   std::uint32_t timeout(const vxlnat_flow& flow) const;
 

@@ -24,9 +24,10 @@
 #include <stdint.h>
 
 #define VXLNAT_LAYOUT_MAGIC 0x766e6174u
-#define VXLNAT_LAYOUT_VERSION 2u
+#define VXLNAT_LAYOUT_VERSION 3u
 #define VXLNAT_MAX_UL3S 16u
 #define VXLNAT_MAX_TIMERS 16u
+#define VXLNAT_IP_IDS 1024u  // counters of IP identifiers
 
 // vxlnat_flow.flags
 #define VXLNAT_FLOW_WATCHED 1u  // every packet goes to the engine
@@ -74,7 +75,9 @@ struct vxlnat_rule {
   uint32_t next;  // in its vnet, longest prefix first; or next free
   uint32_t public_slot;
   uint16_t timers;  // which vxlnat_timers its flows follow
-  uint16_t spare[7];
+  uint16_t spare;
+  uint32_t first;        // of its vnet, the head of the list of `next`
+  uint64_t router_bits;  // of its vnet: which router addresses there may be
 };
 
 // Idle times in milliseconds, by TimerClass (flow_state.h).
@@ -163,6 +166,7 @@ struct vxlnat_layout {
   struct vxlnat_region remote_buckets;
   struct vxlnat_region remotes;
   struct vxlnat_region ours;           // uint32_t: addresses of ours by hash
+  struct vxlnat_region ip_ids;         // uint32_t: the next ones, by hash
   struct vxlnat_region vnet_counts;    // by vnet slot, rows of equal size
   struct vxlnat_region public_counts;  // by public slot, rows of equal size
 };

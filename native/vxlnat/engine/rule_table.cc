@@ -131,6 +131,12 @@ void RuleTable::learn_routers(std::uint32_t vnet_slot) {
        at = rules_[at].next) {
     vnet.router_bits |= router_bit(rules_[at].router_ip);
   }
+  // The fast path reads them from any rule.
+  for (std::uint32_t at = vnet.first_rule; at != kNoSlot;
+       at = rules_[at].next) {
+    rules_[at].first = vnet.first_rule;
+    rules_[at].router_bits = vnet.router_bits;
+  }
 }
 
 const char* RuleTable::add(const SetRule& rule) {

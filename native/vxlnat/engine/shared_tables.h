@@ -60,6 +60,7 @@ inline vxlnat_layout plan_tables(const EngineConfig& config) {
   layout.remotes = region(config.max_remotes, sizeof(vxlnat_remote));
   layout.ours = region(filter_slots(config.max_rules + config.max_one_to_ones),
                        sizeof(std::uint32_t));
+  layout.ip_ids = region(VXLNAT_IP_IDS, sizeof(std::uint32_t));
   layout.vnet_counts = region(std::uint64_t{config.rows} * config.max_vnets,
                               sizeof(vxlnat_counts));
   layout.public_counts = region(std::uint64_t{config.rows} * config.max_rules,
@@ -76,6 +77,7 @@ struct SharedTables {
   OneToOneTable::Memory one_to_ones;
   RemoteTable::Memory remotes;
   std::uint32_t* ours;
+  std::uint32_t* ip_ids;
   vxlnat_counts* vnet_counts;
   vxlnat_counts* public_counts;
 
@@ -94,6 +96,7 @@ struct SharedTables {
                 layout->remote_buckets.count,
                 at<vxlnat_remote>(layout->remotes)},
         ours(at<std::uint32_t>(layout->ours)),
+        ip_ids(at<std::uint32_t>(layout->ip_ids)),
         vnet_counts(at<vxlnat_counts>(layout->vnet_counts)),
         public_counts(at<vxlnat_counts>(layout->public_counts)) {}
 
