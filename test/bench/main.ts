@@ -10,6 +10,7 @@
 import { parseArgs } from 'node:util';
 import { benchCore } from './core.js';
 import { benchNapi } from './napi.js';
+import { benchPps } from './packets/pps.js';
 import { printRows, type Row, writeRows } from './report.js';
 import { benchZonesInLab } from './zones-lab.js';
 
@@ -17,6 +18,7 @@ const PARTS: Record<string, () => Promise<Row[]>> = {
   core: benchCore,
   napi: benchNapi,
   zones: benchZonesInLab,
+  pps: benchPps,
 };
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });

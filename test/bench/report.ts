@@ -20,6 +20,8 @@ export interface Row {
   n: number;
   min: number;
   max: number;
+  /** Why there is no figure; then `value` is NaN. */
+  missing?: string;
 }
 
 /** The value at a quantile of measurements, `q` from 0 to 1. */
@@ -48,6 +50,13 @@ export function row(
   };
 }
 
+/** A line that says what could not be measured here. */
+export function missing(id: string, why: string): Row {
+  const none = Number.NaN;
+  const row = { id, unit: '', ratio: null, value: none, n: 0 };
+  return { ...row, min: none, max: none, missing: why };
+}
+
 function round(value: number): string {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toFixed(digits);
@@ -59,6 +68,10 @@ export function printRows(rows: Row[]): void {
   const columns = ['value', 'unit', 'ratio', 'n', 'min', 'max'];
   console.log('id'.padEnd(width) + columns.map((c) => c.padStart(12)).join(''));
   for (const r of rows) {
+    if (r.missing !== undefined) {
+      console.log(`${r.id.padEnd(width)}not available: ${r.missing}`);
+      continue;
+    }
     const cells = [
       round(r.value),
       r.unit,
@@ -81,9 +94,13 @@ export function writeRows(rows: Row[]): void {
     arch: arch(),
     node: process.version,
   };
+  const measured = rows.filter((r) => r.missing === undefined);
+  const not_available = rows.flatMap(({ id, missing }) =>
+    missing === undefined ? [] : [{ id, why: missing }],
+  );
   mkdirSync('build', { recursive: true });
   writeFileSync(
     'build/bench.json',
-    `${JSON.stringify({ machine, rows }, null, 2)}\n`,
+    `${JSON.stringify({ machine, rows: measured, not_available }, null, 2)}\n`,
   );
 }

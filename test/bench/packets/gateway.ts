@@ -1,0 +1,210 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * What is measured: the kernel's own VXLAN device with nftables, and vxlnatd
+ * by each of its paths, each in a lab of its own.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as plan from './addresses.js';
+import {
+  downAll,
+  GATEWAY_CORE,
+  ksoftirqd,
+  Lab,
+  pin,
+  sh,
+  threadsOf,
+} from './lab.js';
+
+export const PATHS = ['xdp', 'af_xdp', 'tun'] as const;
+export type Path = (typeof PATHS)[number];
+export type Kind = 'kernel' | Path;
+
+/** Sizes and times, the same for both sides. */
+export interface Settings {
+  flows: number;
+  udpSeconds: number;
+}
+
+/** A gateway that forwards. */
+export interface Gateway {
+  kind: Kind;
+  lab: Lab;
+  /** Threads that carry its packets, pinned and raised as asked. */
+  threads(manner: 'threaded' | 'inline'): number[];
+}
+
+/** A path that this machine or this build does not have. */
+export class NotAvailable extends Error {}
+
+const MAIN = fileURLToPath(
+  new URL('../../../services/vxlnatd/main.js', import.meta.url),
+);
+
+function eachHost(line: (n: number) => string): string {
+  return Array.from({ length: plan.HOSTS }, (_, n) => line(n)).join('\n');
+}
+
+function onCore(lab: Lab, own: number[], manner: 'threaded' | 'inline') {
+  lab.threaded(manner === 'threaded');
+  const napi = lab.napiThreads();
+  pin(napi, GATEWAY_CORE, 1);
+  // Above the receive threads: a burst that was taken is also finished.
+  pin(own, GATEWAY_CORE, manner === 'threaded' ? 2 : 0);
+  return [...napi, ...own, ...ksoftirqd()];
+}
+
+/** The peer: what a user has without us. */
+export function kernelGateway(name: string, settings: Settings): Gateway {
+  const lab = new Lab(name);
+  lab.up();
+  for (const { vni, net } of plan.TENANTS) {
+    lab.ip(
+      'gw',
+      `link add vx${vni} address ${plan.ROUTER_MAC} mtu 1450 type vxlan id ${vni} local ${plan.GATEWAY} dev ${lab.underlay} dstport 4789 nolearning
+       addr add ${net}.255.254/16 dev vx${vni}
+       link set vx${vni} up
+       ${[1, 2].map((c) => eachHost((n) => `neigh replace ${net}.${c}.${n} lladdr ${plan.HOST_MAC} dev vx${vni} nud permanent`)).join('\n')}
+      `,
+    );
+    lab.in(
+      'gw',
+      `bridge fdb append ${plan.HOST_MAC} dev vx${vni} dst ${plan.CN}`,
+    );
+  }
+  const aip = (n: number) => [`10.4.2.${n}`, `3.3.4.${n}`] as const;
+  const pairs = (of: (n: number) => readonly [string, string]) =>
+    eachHost((n) => of(n).join(' : ')).replaceAll('\n', ', ');
+  lab.in(
+    'gw',
+    'nft -f -',
+    `table ip nat {
+       map out { type ipv4_addr : ipv4_addr; elements = { ${pairs(aip)} } }
+       map in { type ipv4_addr : ipv4_addr; elements = { ${pairs((n) => [aip(n)[1], aip(n)[0]])} } }
+       chain pre { type nat hook prerouting priority dstnat;
+         iifname "${lab.external}" dnat to ip daddr map @in; }
+       chain post { type nat hook postrouting priority srcnat;
+         oifname "${lab.external}" snat to ip saddr map @out;
+         oifname "${lab.external}" ip saddr 10.4.0.0/16 snat to 3.3.3.2
+         oifname "${lab.external}" ip saddr 10.5.0.0/16 snat to 3.3.3.3; }
+     }`,
+  );
+  lab.in(
+    'gw',
+    `sysctl -qw net.ipv4.ip_forward=1
+     sysctl -qw net.netfilter.nf_conntrack_udp_timeout=${settings.udpSeconds}
+     sysctl -qw net.netfilter.nf_conntrack_udp_timeout_stream=${settings.udpSeconds}`,
+  );
+  return {
+    kind: 'kernel',
+    lab,
+    threads: (manner) => onCore(lab, [], manner),
+  };
+}
+
+function rules(): string {
+  const tenants = plan.TENANTS.flatMap(({ vni, net, snat }) => [
+    `map ${vni} 0 ${plan.ROUTER_MAC} ${net}.255.254/16 ${snat}`,
+    ...[1, 2].map((c) =>
+      eachHost(
+        (n) => `remote ${vni} 0 ${net}.${c}.${n} ${plan.HOST_MAC} ${plan.CN}`,
+      ),
+    ),
+  ]);
+  const aips = eachHost((n) => `fixed 1 0 10.4.2.${n} 3.3.4.${n}`);
+  return `bind ${plan.GATEWAY}\n${tenants.join('\n')}\n${aips}\n`;
+}
+
+/**
+ * The real daemon by one of its paths.
+ * @throws NotAvailable with its own words
+ */
+export async function ourGateway(
+  name: string,
+  path: Path,
+  settings: Settings,
+): Promise<Gateway> {
+  const lab = new Lab(name);
+  lab.up();
+  const directory = mkdtempSync(join(tmpdir(), 'vxlnat-bench-'));
+  try {
+    const config = join(directory, 'vxlnatd.json');
+    const file = join(directory, 'vxlnat.conf');
+    writeFileSync(file, rules());
+    writeFileSync(
+      config,
+      JSON.stringify({
+        underlay: { interface: lab.underlay, ip: plan.GATEWAY },
+        external: { interface: lab.external, ip: plan.EXTERNAL },
+        announce: 'none',
+        ...(path === 'tun' ? {} : { io: path }),
+        engine: {
+          inner_mtu: 1450,
+          max_flows: settings.flows,
+          timers: { udp: settings.udpSeconds * 1000 },
+        },
+      }),
+    );
+    const pid = await started(lab, config, file);
+    return {
+      kind: path,
+      lab,
+      threads: (manner) => onCore(lab, threadsOf(pid, 'vxlnat'), manner),
+    };
+  } catch (error) {
+    lab.down();
+    throw error;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function started(lab: Lab, config: string, file: string): Promise<number> {
+  const child = lab.start(
+    'gw',
+    process.execPath,
+    ...[MAIN, '-c', config, '-f', file],
+  );
+  return new Promise((resolve, reject) => {
+    let text = '';
+    for (const output of [child.stdout, child.stderr]) {
+      output?.on('data', (chunk: Buffer) => {
+        if (text === '') text = ' ';
+        text = `${text}${chunk}`.slice(-4000);
+        if (text.includes('"listening"')) resolve(child.pid as number);
+      });
+    }
+    child.on('exit', (code) =>
+      reject(new NotAvailable(`vxlnatd ended ${code}: ${text.trim()}`)),
+    );
+  });
+}
+
+/** Settings of the whole machine that a run with many flows needs. */
+export function tuneMachine(flows: number): void {
+  const names = ['nf_conntrack_max', 'nf_conntrack_buckets'];
+  sh('modprobe nf_conntrack 2>/dev/null || true');
+  const before = names.map((name) =>
+    sh(`cat /proc/sys/net/netfilter/${name}`).trim(),
+  );
+  const set = (values: string[]) =>
+    names.forEach((name, i) => {
+      sh(`echo ${values[i]} > /proc/sys/net/netfilter/${name}`);
+    });
+  set([String(flows), String(flows / 2)]);
+  process.on('exit', () => set(before));
+}
+
+/** Whatever ends the benchmark, no namespace and no process stays. */
+export function cleanUpAtExit(): void {
+  process.on('exit', downAll);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => process.exit(130));
+  }
+}
