@@ -10,9 +10,17 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'tape';
 import { parseIpv4 } from '#lib/net/ipv4.js';
 import { silentLogger } from '#lib/service/log.js';
@@ -236,6 +244,7 @@ test('the log goes to a collector and to a file that may be rotated', async (t) 
   log.write([SESSION]);
   const [message] = (await received) as [Buffer];
   t.equal(message.readUInt16BE(0), 10, 'an IPFIX message came');
+  while (!existsSync(file) || statSync(file).size === 0) await sleep(5);
   renameSync(file, `${file}.1`);
   log.reopen();
   log.write([BLOCK]);
