@@ -15,16 +15,10 @@ namespace vxlnat {
 
 namespace {
 
-// Gives each 1:1 entry of a vnet the rule that covers it now.
-void cover_again(Context& c, Vni vni) {
-  const std::uint32_t slot = c.rules.find_vnet(vni);
-  if (slot == kNoSlot || c.rules.vnet(slot).one_to_ones == 0) return;
-  c.one_to_ones.each([&](vxlnat_one_to_one& entry) {
-    if (entry.vni == vni) entry.rule = c.rules.match(slot, entry.private_ip);
-  });
-}
-
+// The rule's 1:1 entries go to the one around it, when there are any.
 void take_rule_out(Context& c, std::uint32_t rule) {
+  const std::uint32_t around = c.rules.around(rule);
+  if (around != kNoSlot) c.one_to_ones.move(rule, around, {});
   c.drop_public(c.rules.at(rule).public_ip);
   c.rules.remove(rule);
 }
@@ -81,31 +75,28 @@ const char* apply_one(Context& c, const SetRule& op) {
   if (const char* error = c.rules.add(op)) return error;
   c.hold_public(op.public_ip);
   // Another public address ends the flows on the old one.
-  if (old != kNoSlot) take_rule_out(c, old);
-  cover_again(c, op.vnet);
+  if (old != kNoSlot) {
+    take_rule_out(c, old);
+    return nullptr;
+  }
+  const std::uint32_t rule = c.rules.find(op.vnet, op.prefix);
+  const std::uint32_t around = c.rules.around(rule);
+  if (around != kNoSlot) c.one_to_ones.move(around, rule, op.prefix);
   return nullptr;
 }
 
 const char* apply_one(Context& c, const RemoveRule& op) {
   const std::uint32_t rule = c.rules.find(op.vnet, op.prefix);
   if (rule == kNoSlot) return nullptr;
-  const std::uint32_t slot = c.rules.at(rule).vnet_slot;
-  bool needed = false;
-  if (c.rules.vnet(slot).one_to_ones > 0) {
-    c.one_to_ones.each([&](const vxlnat_one_to_one& entry) {
-      needed |= entry.rule == rule &&
-                c.rules.match_but(slot, entry.private_ip, rule) == kNoSlot;
-    });
+  if (c.one_to_ones.any_of(rule) && c.rules.around(rule) == kNoSlot) {
+    return "a 1:1 entry needs this rule; remove the entry first";
   }
-  if (needed) return "a 1:1 entry needs this rule; remove the entry first";
   take_rule_out(c, rule);
-  cover_again(c, op.vnet);
   if (c.rules.find_vnet(op.vnet) == kNoSlot) c.remotes.remove_vnet(op.vnet);
   return nullptr;
 }
 
 void take_entry_out(Context& c, vxlnat_one_to_one& entry) {
-  c.rules.vnet(c.rules.at(entry.rule).vnet_slot).one_to_ones--;
   c.drop_public(entry.public_ip);
   c.one_to_ones.remove(entry);
 }
@@ -130,10 +121,9 @@ const char* apply_one(Context& c, const SetOneToOne& op) {
     return nullptr;
   }
   if (entry != nullptr) take_entry_out(c, *entry);
-  vxlnat_one_to_one* made = c.one_to_ones.add(op);
-  if (made == nullptr) return "the table of 1:1 entries is full";
-  made->rule = rule;
-  c.rules.vnet(slot).one_to_ones++;
+  if (c.one_to_ones.add(op, rule) == nullptr) {
+    return "the table of 1:1 entries is full";
+  }
   c.hold_public(op.public_ip);
   return nullptr;
 }

@@ -102,9 +102,9 @@ struct vxlnat_one_to_one {
   uint16_t vlan;
   uint8_t used;
   uint8_t flags;
-  uint32_t next;  // next free
+  uint32_t next;  // of the same rule; or next free
   uint32_t host;  // as in vxlnat_flow
-  uint32_t spare;
+  uint32_t prev;
   uint64_t packets_out;  // these four change by atomic addition
   uint64_t bytes_out;
   uint64_t packets_in;
@@ -124,9 +124,11 @@ struct vxlnat_remote {
   uint32_t last;
   uint32_t prev;  // in the list of asked ones, oldest first; next also free
   uint32_t next;
-  uint64_t since;  // asked at; or: ask again at
-  uint32_t asked;  // low 32 bits of the clock when last asked
-  uint32_t spare[3];
+  uint64_t since;      // asked at; or: ask again at
+  uint32_t asked;      // low 32 bits of the clock when last asked
+  uint32_t vnet_prev;  // in the list of a vnet's, and a few others'
+  uint32_t vnet_next;
+  uint32_t spare;
 };
 
 // What passed: inner packets and their bytes. One row of these for each

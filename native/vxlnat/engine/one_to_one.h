@@ -3,12 +3,14 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // The 1:1 entries: {vnet, private IP} <-> public IP, found from both sides.
-// Stateless: an entry is all there is to know (facts: nat-behaviour A2).
+// Stateless: an entry is all there is to know (facts: nat-behaviour A2). The
+// entries of a rule are a list, so that a change of a rule looks at no other.
 
 #ifndef VXLNAT_ENGINE_ONE_TO_ONE_H_
 #define VXLNAT_ENGINE_ONE_TO_ONE_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "engine/bucket_index.h"
 #include "engine/config.h"
@@ -32,7 +34,8 @@ class OneToOneTable {
         entries_(memory.entries),
         size_(config.max_one_to_ones),
         key_(key),
-        stats_(stats) {
+        stats_(stats),
+        first_(config.max_rules, kNone) {
     for (std::uint32_t i = size_; i-- > 0;) {
       entries_[i].next = free_;
       free_ = i;
@@ -52,8 +55,9 @@ class OneToOneTable {
     }));
   }
 
-  // Adds an entry of which neither side is there; null when full.
-  vxlnat_one_to_one* add(const SetOneToOne& from) {
+  // Adds an entry of which neither side is there, covered by `rule`; null
+  // when full.
+  vxlnat_one_to_one* add(const SetOneToOne& from, std::uint32_t rule) {
     if (free_ == kNone) return nullptr;
     const std::uint32_t index = free_;
     vxlnat_one_to_one& entry = entries_[index];
@@ -64,6 +68,7 @@ class OneToOneTable {
     entry.public_ip = from.public_ip;
     entry.vlan = from.vlan;
     entry.used = 1;
+    link(index, rule);
     index_.insert(hash(entry.vni, entry.private_ip), (index + 1) * 2 + 1);
     index_.insert(hash(kOutside, entry.public_ip), (index + 1) * 2);
     stats_.one_to_ones.set(stats_.one_to_ones.read() + 1);
@@ -74,17 +79,25 @@ class OneToOneTable {
     const auto index = static_cast<std::uint32_t>(&entry - entries_);
     index_.remove(hash(entry.vni, entry.private_ip), (index + 1) * 2 + 1);
     index_.remove(hash(kOutside, entry.public_ip), (index + 1) * 2);
+    unlink(index);
     entry.used = 0;
     entry.next = free_;
     free_ = index;
     stats_.one_to_ones.set(stats_.one_to_ones.read() - 1);
   }
 
-  // Calls `visit` with each entry; for changes of configuration only.
-  template <typename Visit>
-  void each(Visit&& visit) {
-    for (std::uint32_t i = 0; i < size_; i++) {
-      if (entries_[i].used != 0) visit(entries_[i]);
+  bool any_of(std::uint32_t rule) const { return first_[rule] != kNone; }
+
+  // Rule `to` now covers those entries of rule `from` whose private address
+  // has this prefix.
+  void move(std::uint32_t from, std::uint32_t to, const Prefix& prefix) {
+    for (std::uint32_t at = first_[from]; at != kNone;) {
+      const std::uint32_t next = entries_[at].next;
+      if (prefix.covers(entries_[at].private_ip)) {
+        unlink(at);
+        link(at, to);
+      }
+      at = next;
     }
   }
 
@@ -97,12 +110,28 @@ class OneToOneTable {
     return ref == 0 ? nullptr : &entries_[ref / 2 - 1];
   }
 
+  void link(std::uint32_t index, std::uint32_t rule) {
+    vxlnat_one_to_one& entry = entries_[index];
+    entry.rule = rule;
+    entry.prev = kNone;
+    entry.next = first_[rule];
+    if (entry.next != kNone) entries_[entry.next].prev = index;
+    first_[rule] = index;
+  }
+  void unlink(std::uint32_t index) {
+    const vxlnat_one_to_one& entry = entries_[index];
+    (entry.prev == kNone ? first_[entry.rule] : entries_[entry.prev].next) =
+        entry.next;
+    if (entry.next != kNone) entries_[entry.next].prev = entry.prev;
+  }
+
   BucketIndex index_;
   vxlnat_one_to_one* entries_;
   std::uint32_t size_;
   HashKey key_;
   Stats& stats_;
   std::uint32_t free_ = kNone;
+  std::vector<std::uint32_t> first_;  // by rule
 };
 
 }  // namespace vxlnat

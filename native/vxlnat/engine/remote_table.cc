@@ -23,7 +23,8 @@ RemoteTable::RemoteTable(const Memory& memory, const EngineConfig& config,
       size_(config.max_remotes),
       key_(key),
       stats_(stats),
-      pool_(config.max_waiting, std::max<std::size_t>(config.inner_mtu, 1500)) {
+      pool_(config.max_waiting, std::max<std::size_t>(config.inner_mtu, 1500)),
+      first_(std::bit_ceil(config.max_vnets), kNone) {
   for (std::uint32_t i = size_; i-- > 0;) {
     remotes_[i].next = free_;
     free_ = i;
@@ -46,6 +47,7 @@ vxlnat_remote* RemoteTable::add(Vni vni, Ip4 ip) {
   remote.vni = vni;
   remote.ip = ip;
   remote.first = remote.last = kNone;
+  link(index);
   index_.insert(hash(vni, ip), index + 1);
   return &remote;
 }
@@ -129,8 +131,27 @@ void RemoteTable::erase(vxlnat_remote& remote, Drop reason) {
   drop_waiting(remote, reason);
   set_state(remote, RemoteState::kFree);
   index_.remove(hash(remote.vni, remote.ip), index_of(remote) + 1);
+  unlink(remote);
   remote.next = free_;
   free_ = index_of(remote);
+}
+
+void RemoteTable::link(std::uint32_t index) {
+  vxlnat_remote& remote = remotes_[index];
+  std::uint32_t& first = first_of(remote.vni);
+  remote.vnet_prev = kNone;
+  remote.vnet_next = first;
+  if (first != kNone) remotes_[first].vnet_prev = index;
+  first = index;
+}
+
+void RemoteTable::unlink(const vxlnat_remote& remote) {
+  (remote.vnet_prev == kNone ? first_of(remote.vni)
+                             : remotes_[remote.vnet_prev].vnet_next) =
+      remote.vnet_next;
+  if (remote.vnet_next != kNone) {
+    remotes_[remote.vnet_next].vnet_prev = remote.vnet_prev;
+  }
 }
 
 vxlnat_remote* RemoteTable::set(const SetRemote& answer) {
@@ -157,23 +178,25 @@ void RemoteTable::remove(Vni vni, Ip4 ip) {
   if (remote != nullptr) erase(*remote, Drop::kRemoteNotFound);
 }
 
-void RemoteTable::remove_mac(Vni vni, Mac mac) {
-  for (std::uint32_t i = 0; i < size_; i++) {
-    vxlnat_remote& remote = remotes_[i];
-    if (state_of(remote) == RemoteState::kKnown && remote.vni == vni &&
-        remote.mac == mac) {
-      erase(remote, Drop::kRemoteNotFound);
-    }
+template <typename Visit>
+void RemoteTable::each_of(Vni vni, Visit&& visit) {
+  for (std::uint32_t at = first_of(vni); at != kNone;) {
+    vxlnat_remote& remote = remotes_[at];
+    at = remote.vnet_next;
+    if (remote.vni == vni) visit(remote);
   }
 }
 
+void RemoteTable::remove_mac(Vni vni, Mac mac) {
+  each_of(vni, [&](vxlnat_remote& remote) {
+    if (state_of(remote) != RemoteState::kKnown || remote.mac != mac) return;
+    erase(remote, Drop::kRemoteNotFound);
+  });
+}
+
 void RemoteTable::remove_vnet(Vni vni) {
-  for (std::uint32_t i = 0; i < size_; i++) {
-    vxlnat_remote& remote = remotes_[i];
-    if (state_of(remote) != RemoteState::kFree && remote.vni == vni) {
-      erase(remote, Drop::kRemoteNotFound);
-    }
-  }
+  each_of(vni,
+          [&](vxlnat_remote& remote) { erase(remote, Drop::kRemoteNotFound); });
 }
 
 bool RemoteTable::sweep(Tick now, std::size_t budget) {

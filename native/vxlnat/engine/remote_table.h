@@ -15,7 +15,9 @@
 #define VXLNAT_ENGINE_REMOTE_TABLE_H_
 
 #include <array>
+#include <bit>
 #include <span>
+#include <vector>
 
 #include "engine/bucket_index.h"
 #include "engine/config.h"
@@ -60,7 +62,7 @@ class RemoteTable {
 
   void not_found(Vni vni, Ip4 ip, Tick retry_at);
   void remove(Vni vni, Ip4 ip);
-  // Looks at every record; rare.
+  // These look at the addresses of the vnet and a few others'.
   void remove_mac(Vni vni, Mac mac);
   void remove_vnet(Vni vni);
 
@@ -83,6 +85,14 @@ class RemoteTable {
   void set_state(vxlnat_remote& remote, RemoteState state);
   void drop_waiting(vxlnat_remote& remote, Drop reason);
   void erase(vxlnat_remote& remote, Drop reason);
+  void link(std::uint32_t index);
+  void unlink(const vxlnat_remote& remote);
+  // Calls `visit` with each record of a vnet; it may erase that record.
+  template <typename Visit>
+  void each_of(Vni vni, Visit&& visit);
+  std::uint32_t& first_of(Vni vni) {
+    return first_[(vni * 0x9e3779b1u >> 7) & (first_.size() - 1)];
+  }
   std::uint32_t index_of(const vxlnat_remote& remote) const {
     return static_cast<std::uint32_t>(&remote - remotes_);
   }
@@ -94,6 +104,7 @@ class RemoteTable {
   Stats& stats_;
   PacketPool pool_;
   std::uint32_t free_ = kNone;
+  std::vector<std::uint32_t> first_;   // by vnet, some share one
   std::uint32_t asked_first_ = kNone;  // oldest first
   std::uint32_t asked_last_ = kNone;
   std::array<Miss, kMisses> misses_{};

@@ -41,14 +41,17 @@ std::uint32_t RuleTable::find_public(Ip4 ip) const {
       hash(ip), [&](std::uint32_t ref) { return publics_[ref - 1].ip == ip; });
 }
 
-std::uint32_t RuleTable::match_but(std::uint32_t vnet_slot, Ip4 ip,
-                                   std::uint32_t but) const {
-  std::uint32_t at = vnets_[vnet_slot].first_rule;
-  while (at != kNoSlot &&
-         (at == but || (ip & rules_[at].mask) != rules_[at].prefix)) {
-    at = rules_[at].next;
+std::uint32_t RuleTable::match_from(std::uint32_t rule, Ip4 ip) const {
+  while (rule != kNoSlot && (ip & rules_[rule].mask) != rules_[rule].prefix) {
+    rule = rules_[rule].next;
   }
-  return at;
+  return rule;
+}
+
+// Those after it in the list are no longer, so one that covers its first
+// address covers them all.
+std::uint32_t RuleTable::around(std::uint32_t rule) const {
+  return match_from(rules_[rule].next, rules_[rule].prefix);
 }
 
 std::uint32_t RuleTable::router(std::uint32_t vnet_slot, Ip4 ip) const {

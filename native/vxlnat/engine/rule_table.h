@@ -32,7 +32,6 @@ struct Vnet {
   std::uint32_t first_rule = kNoSlot;
   std::uint32_t live_rules = 0;
   std::uint32_t all_rules = 0;  // with the dying ones
-  std::uint32_t one_to_ones = 0;
   std::uint32_t next_free = kNoSlot;
   std::uint64_t router_bits = 0;  // which router addresses there may be
 };
@@ -54,11 +53,11 @@ class RuleTable {
 
   // The rule with the longest prefix that covers `ip`, or kNoSlot.
   std::uint32_t match(std::uint32_t vnet_slot, Ip4 ip) const {
-    return match_but(vnet_slot, ip, kNoSlot);
+    return match_from(vnets_[vnet_slot].first_rule, ip);
   }
-  // The same as if rule `but` were not there.
-  std::uint32_t match_but(std::uint32_t vnet_slot, Ip4 ip,
-                          std::uint32_t but) const;
+  // The rule that would cover all that `rule` covers if that were not there,
+  // or kNoSlot.
+  std::uint32_t around(std::uint32_t rule) const;
   // The rule whose router has the address `ip`, or kNoSlot.
   std::uint32_t router(std::uint32_t vnet_slot, Ip4 ip) const;
   // Whether any router of the vnet has this MAC.
@@ -92,6 +91,7 @@ class RuleTable {
     value *= 0x9e3779b97f4a7c15;
     return value ^ value >> 29;
   }
+  std::uint32_t match_from(std::uint32_t rule, Ip4 ip) const;
   std::uint32_t find_public(Ip4 ip) const;
   std::uint32_t make_vnet(Vni vni);
   std::uint32_t hold_public(Ip4 ip);
