@@ -19,12 +19,17 @@
 /* vxlnat_settings.flags */
 #define VXLNAT_FAST 1u /* translate what can be translated here */
 
+/* vxlnat_port.roles: what may come in, so that no VXLAN is taken from the
+ * Internet and nothing for a public address from the underlay. */
+#define VXLNAT_UNDERLAY 1u
+#define VXLNAT_EXTERNAL 2u
+
 /* One interface that carries the program. */
 struct vxlnat_port {
-  uint32_t ifindex;     /* the device that the program is attached to */
-  uint32_t l3_ifindex;  /* the one the kernel routes by; a VLAN's, or equal */
-  uint32_t vlan;        /* 802.1Q tag that our packets carry; 0: none */
-  uint32_t spare;
+  uint32_t ifindex;    /* the device that the program is attached to */
+  uint32_t l3_ifindex; /* the one the kernel routes by; a VLAN's, or equal */
+  uint32_t vlan;       /* 802.1Q tag that our packets carry; 0: none */
+  uint32_t roles;
 };
 
 /* What does not change while a program is loaded, as read-only data of the
@@ -44,8 +49,40 @@ enum vxlnat_counter {
   VXLNAT_PASSED,   /* not ours: to the kernel, untouched */
   VXLNAT_RAISED,   /* ours: to the engine, through `xsks` */
   VXLNAT_NO_QUEUE, /* ours, but no socket serves the queue: to the kernel */
-  VXLNAT_COUNTERS = 32 /* room for the fast path's own */
+  VXLNAT_FAST_OUT, /* translated here, from a fabric */
+  VXLNAT_FAST_IN,  /* and into one */
+#define X(id, name, sentence) VXLNAT_UP_##id,
+#include "bpf/up.def" /* why not */
+#undef X
+  VXLNAT_COUNTERS
 };
+
+/* A next hop that the fast path has used, in `hops`. */
+struct vxlnat_hop {
+  uint64_t key;        /* source and destination */
+  uint32_t asked;      /* milliseconds, when the kernel said so */
+  uint32_t ifindex;    /* the port's; 0: none */
+  uint32_t l3_ifindex; /* for its neighbour, and that in network order: */
+  uint32_t gateway;
+  uint16_t mtu;
+  uint16_t vlan;
+  uint8_t dst_mac[6];
+  uint8_t src_mac[6];
+};
+
+/* States as the engine numbers them (rule_table.h, remote_table.h,
+ * flow_state.h), so far as the fast path must know them. */
+#define VXLNAT_RULE_LIVE 1u
+#define VXLNAT_NO_RULE 0xffffffffu
+#define VXLNAT_REMOTE_KNOWN 2u
+#define VXLNAT_STATE_UDP 1u
+#define VXLNAT_STATE_ICMP 2u
+#define VXLNAT_STATE_ESTABLISHED 4u
+#define VXLNAT_STATE_FIN_OUT 5u
+#define VXLNAT_STATE_FIN_IN 6u
+#define VXLNAT_TIMER_ESTABLISHED 0u
+#define VXLNAT_TIMER_UDP 3u
+#define VXLNAT_TIMER_ICMP 4u
 
 /* One question to, and answer of, the program `next_hops`. */
 struct vxlnat_next_hop {
