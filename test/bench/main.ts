@@ -10,7 +10,11 @@
 import { parseArgs } from 'node:util';
 import { benchCore } from './core.js';
 import { benchNapi } from './napi.js';
+import { benchFair } from './packets/fair.js';
+import { benchNewFlows } from './packets/newflow.js';
 import { benchPps } from './packets/pps.js';
+import { benchRtt } from './packets/rtt.js';
+import { benchTcp } from './packets/tcp.js';
 import { printRows, type Row, writeRows } from './report.js';
 import { benchZonesInLab } from './zones-lab.js';
 
@@ -19,6 +23,10 @@ const PARTS: Record<string, () => Promise<Row[]>> = {
   napi: benchNapi,
   zones: benchZonesInLab,
   pps: benchPps,
+  newflow: benchNewFlows,
+  rtt: benchRtt,
+  tcp: benchTcp,
+  fair: benchFair,
 };
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });

@@ -14,10 +14,12 @@ import { fileURLToPath } from 'node:url';
 import * as plan from './addresses.js';
 import {
   downAll,
+  ENDS_CORE,
   GATEWAY_CORE,
   ksoftirqd,
   Lab,
   pin,
+  schedule,
   sh,
   threadsOf,
 } from './lab.js';
@@ -56,8 +58,8 @@ function onCore(lab: Lab, own: number[], manner: 'threaded' | 'inline') {
   const napi = lab.napiThreads();
   pin(napi, GATEWAY_CORE, 1);
   // Above the receive threads: a burst that was taken is also finished.
-  pin(own, GATEWAY_CORE, manner === 'threaded' ? 2 : 0);
-  return [...napi, ...own, ...ksoftirqd()];
+  pin(own, GATEWAY_CORE, manner === 'threaded' ? 2 : 1);
+  return [...napi, ...own, ...ksoftirqd(GATEWAY_CORE)];
 }
 
 /** The peer: what a user has without us. */
@@ -147,7 +149,10 @@ export async function ourGateway(
         engine: {
           inner_mtu: 1450,
           max_flows: settings.flows,
-          timers: { udp: settings.udpSeconds * 1000 },
+          timers: {
+            udp: settings.udpSeconds * 1000,
+            quarantine: Math.min(settings.udpSeconds, 60) * 1000,
+          },
         },
       }),
     );
@@ -186,7 +191,10 @@ function started(lab: Lab, config: string, file: string): Promise<number> {
   });
 }
 
-/** Settings of the whole machine that a run with many flows needs. */
+/**
+ * Settings of the whole machine, undone at the end: room for many flows, and
+ * soft interrupts that the rest of the machine does not get in between of.
+ */
 export function tuneMachine(flows: number): void {
   const names = ['nf_conntrack_max', 'nf_conntrack_buckets'];
   sh('modprobe nf_conntrack 2>/dev/null || true');
@@ -197,8 +205,13 @@ export function tuneMachine(flows: number): void {
     names.forEach((name, i) => {
       sh(`echo ${values[i]} > /proc/sys/net/netfilter/${name}`);
     });
+  const interrupts = [ENDS_CORE, GATEWAY_CORE].flatMap(ksoftirqd);
   set([String(flows), String(flows / 2)]);
-  process.on('exit', () => set(before));
+  schedule(interrupts, 2);
+  process.on('exit', () => {
+    set(before);
+    schedule(interrupts, 0);
+  });
 }
 
 /** Whatever ends the benchmark, no namespace and no process stays. */

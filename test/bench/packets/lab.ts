@@ -22,6 +22,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as plan from './addresses.js';
 
+export const ENDS_CORE = 0;
 export const GATEWAY_CORE = 1;
 const ENDS = ['cn', 'gw', 'inet'] as const;
 export type End = (typeof ENDS)[number];
@@ -202,22 +203,23 @@ export function threadsOf(pid: number, name: string): number[] {
     .map(Number);
 }
 
-/** The thread that runs what soft interrupts leave over on the gateway's core. */
-export function ksoftirqd(): number[] {
+/** The threads that run what soft interrupts leave over on a core. */
+export function ksoftirqd(core: number): number[] {
   return readdirSync('/proc')
-    .filter(
-      (pid) => commOf(`/proc/${pid}/comm`) === `ksoftirqd/${GATEWAY_CORE}`,
-    )
+    .filter((pid) => commOf(`/proc/${pid}/comm`) === `ksoftirqd/${core}`)
     .map(Number);
 }
 
-/** Pins threads to a core; `fifo` above 0 is a real-time priority. */
-export function pin(threads: number[], core: number, fifo = 0): void {
-  for (const tid of threads) {
-    sh(`taskset -pc ${core} ${tid}`);
-    if (fifo > 0) sh(`chrt -f -p ${fifo} ${tid}`);
-    else sh(`chrt -o -p 0 ${tid}`);
-  }
+/** Makes threads real-time, or ordinary with priority 0. */
+export function schedule(threads: number[], priority: number): void {
+  const policy = priority > 0 ? '-f' : '-o';
+  for (const tid of threads) sh(`chrt ${policy} -p ${priority} ${tid}`);
+}
+
+/** Pins real-time threads to a core. */
+export function pin(threads: number[], core: number, priority: number): void {
+  for (const tid of threads) sh(`taskset -pc ${core} ${tid}`);
+  schedule(threads, priority);
 }
 
 /** The lines that a child prints, one at a time. */

@@ -8,8 +8,8 @@
  * once and take turns, so that whatever else the machine does hits all alike.
  */
 
-import { type Row, row } from '../report.js';
-import type { Kind } from './gateway.js';
+import type { Row } from '../report.js';
+import { Figures, say } from './figures.js';
 import { type Opened, openAll } from './open.js';
 import {
   aipFlows,
@@ -62,40 +62,16 @@ function cases(): Case[] {
   );
 }
 
-/** A figure for each gateway and case, over all rounds. */
-export class Figures {
-  readonly #values = new Map<string, Map<Kind, number[]>>();
-
-  add(id: string, kind: Kind, value: number): void {
-    const of = this.#values.get(id) ?? new Map<Kind, number[]>();
-    this.#values.set(id, of);
-    of.set(kind, [...(of.get(kind) ?? []), value]);
-  }
-
-  /** Rows `ID.KIND[SUFFIX]`, with ratios to the kernel's median. */
-  rows(unit: string, name = (id: string, kind: Kind) => `${id}.${kind}`) {
-    const rows: Row[] = [];
-    for (const [id, of] of this.#values) {
-      const peer = of.get('kernel');
-      const median = peer && row('', unit, peer).value;
-      for (const [kind, values] of of) {
-        const made = row(name(id, kind), unit, values);
-        const ratio = median ? made.value / median : null;
-        rows.push({ ...made, ratio: kind === 'kernel' ? null : ratio });
-      }
-    }
-    return rows;
-  }
-}
-
-/** Says what was measured; a packet that came out wrong is worth a line. */
-export function tell(id: string, traffic: Traffic, ran: Ran): void {
+/** Says what was measured; a packet that came out wrong is worth a word. */
+function tell(id: string, { gateway }: Traffic, ran: Ran): void {
   const busy = ran.cpu.reduce((a, b) => a + b, 0) / 1e9 / ran.seconds;
   const bad = ran.bad.reduce((a, b) => a + b, 0);
-  console.error(
-    `bench: ${id} ${traffic.gateway.kind}: ` +
-      `${Math.round(perCoreSecond(ran) / 1000)}k a core-second, ` +
-      `core ${busy.toFixed(2)} busy${bad > 0 ? `, ${bad} WRONG` : ''}`,
+  const rate = Math.round(perCoreSecond(ran) / 1000);
+  const wrong = bad > 0 ? `, ${bad} WRONG` : '';
+  say(
+    id,
+    gateway.kind,
+    `${rate}k a core-second, core ${busy.toFixed(2)} busy${wrong}`,
   );
 }
 

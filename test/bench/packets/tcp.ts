@@ -1,0 +1,120 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Bulk TCP, one stream of iperf3. `wire`: the ends send MTU-sized frames, as a
+ * network card would bring them; the figure is Gbit/s for a second of gateway
+ * CPU. `gso`: virtual links as they come, with packets of 64 KiB; the figure
+ * is throughput.
+ */
+
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { Row } from '../report.js';
+import * as plan from './addresses.js';
+import { Figures, say } from './figures.js';
+import type { Gateway } from './gateway.js';
+import { ENDS_CORE, GATEWAY_CORE } from './lab.js';
+import { openGateways } from './open.js';
+
+const ROUNDS = 3;
+const SECONDS = '2';
+const SETTINGS = { flows: 1 << 16, udpSeconds: 600 };
+const MODES = ['wire', 'gso'] as const;
+const DIRECTIONS = ['out', 'in'] as const;
+/** Where the ends run, real-time; the gateway has the other core. */
+const IPERF = ['-r', '1', 'taskset', '-c', String(ENDS_CORE), 'iperf3'];
+
+interface Iperf {
+  end: { sum_received: { bytes: number; seconds: number } };
+  error?: string;
+}
+
+/** Receives a device's packets on the cores of a mask; 0: where they are. */
+const steer = (device: string, mask: number) =>
+  `echo ${mask} > /sys/class/net/${device}/queues/rx-0/rps_cpus`;
+
+/**
+ * The ends' offloads, and each stack on its own core. A veth whose peer sends
+ * super-packets does not use NAPI: then steering is what moves the work to the
+ * gateway's core.
+ */
+function prepare({ lab }: Gateway, mode: (typeof MODES)[number]): void {
+  const state = mode === 'gso' ? 'on' : 'off';
+  const offload = (device: string) =>
+    `ethtool -K ${device} tx ${state} tso ${state} gso ${state} >/dev/null`;
+  lab.in('cn', `${offload('u0')}; ${offload('vx1')}; ${steer('u0', 1)}`);
+  lab.in('inet', `${offload('e0')}; ${steer('e0', 1)}`);
+  const gateway = mode === 'gso' ? 1 << GATEWAY_CORE : 0;
+  for (const device of [lab.underlay, lab.external]) {
+    lab.in('gw', steer(device, gateway));
+  }
+}
+
+function cpuSeconds(threads: number[]): number {
+  const ns = threads.map((tid) =>
+    Number(readFileSync(`/proc/${tid}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  return ns.reduce((a, b) => a + b, 0) / 1e9;
+}
+
+async function transfer(
+  gateway: Gateway,
+  direction: (typeof DIRECTIONS)[number],
+) {
+  const threads = gateway.threads('threaded');
+  const before = cpuSeconds(threads);
+  const words = ['-c', plan.SERVER, '-B', '10.4.1.1', '-t', SECONDS, '-J'];
+  if (direction === 'in') words.push('-R');
+  const out = await gateway.lab.run('cn', 'chrt', ...IPERF, ...words);
+  const { end } = JSON.parse(out) as Iperf;
+  // In `gso` mode the kernel's work is in no thread of its own.
+  const cpu = cpuSeconds(threads) - before;
+  const gigabits = (end.sum_received.bytes * 8) / 1e9;
+  return {
+    throughput: gigabits / end.sum_received.seconds,
+    perCore: gigabits / cpu,
+  };
+}
+
+async function measure(gateway: Gateway, per: Figures, through: Figures) {
+  for (const mode of MODES) {
+    prepare(gateway, mode);
+    for (const direction of DIRECTIONS) {
+      const id = `tcp.${mode}.${direction}`;
+      const figure = await transfer(gateway, direction);
+      const rate =
+        mode === 'wire' ? `, ${figure.perCore.toFixed(1)} a core-second` : '';
+      say(id, gateway.kind, `${figure.throughput.toFixed(2)} Gbit/s${rate}`);
+      if (mode === 'wire') per.add(id, gateway.kind, figure.perCore);
+      else through.add(id, gateway.kind, figure.throughput);
+    }
+  }
+}
+
+/** Rows `tcp.MODE.DIRECTION.KIND`. */
+export async function benchTcp(): Promise<Row[]> {
+  const opened = await openGateways(SETTINGS);
+  const per = new Figures();
+  const through = new Figures();
+  try {
+    for (const { lab } of opened.gateways) {
+      const words = [...IPERF, '--forceflush', '-s', '-B', plan.SERVER];
+      const server = lab.start('inet', 'chrt', ...words);
+      if (server.stdout) await once(server.stdout, 'data');
+    }
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const gateway of opened.gateways) {
+        await measure(gateway, per, through);
+      }
+    }
+    return [
+      ...per.rows('Gbit/core-s'),
+      ...through.rows('Gbit/s'),
+      ...opened.rows,
+    ];
+  } finally {
+    opened.close();
+  }
+}
