@@ -22,7 +22,8 @@ constexpr napi_type_tag kTag = {0x76786c6e61742065, 0x6e67696e65206f62};
 constexpr std::size_t kOperationsInPass = 256;
 
 std::unique_ptr<io::Port> open_underlay(const EngineConfig& config,
-                                        const IoConfig& io) {
+                                        const IoConfig& io,
+                                        std::string* cutting) {
   std::string error;
   auto port = io::UdpPort::open({.port = config.vxlan_port,
                                  .interface = io.underlay_interface,
@@ -30,13 +31,18 @@ std::unique_ptr<io::Port> open_underlay(const EngineConfig& config,
                                  .burst = io.burst},
                                 &error);
   if (port == nullptr) throw NamedError("IoError", error);
+  *cutting = port->cutting();
   return port;
 }
 
-std::unique_ptr<io::Port> open_external(const IoConfig& io) {
+std::unique_ptr<io::Port> open_external(const EngineConfig& config,
+                                        const IoConfig& io) {
   std::string error;
-  auto port = io::TunPort::open(
-      {.name = io.tun_name, .mtu = io.tun_mtu, .burst = io.burst}, &error);
+  auto port = io::TunPort::open({.name = io.tun_name,
+                                 .mtu = io.tun_mtu,
+                                 .inner_mtu = config.inner_mtu,
+                                 .burst = io.burst},
+                                &error);
   if (port == nullptr) throw NamedError("IoError", error);
   return port;
 }
@@ -50,9 +56,16 @@ Napi::Value EngineObject::open(Napi::Env env, const EngineConfig& config,
   if (engine == nullptr) {
     throw NamedError("FieldError", std::string("config: ") + error);
   }
-  auto underlay = open_underlay(config, io);
-  auto external = open_external(io);
+  std::string cutting;
+  auto underlay = open_underlay(config, io, &cutting);
+  auto external = open_external(config, io);
   auto events = std::make_shared<Events>(env, on_events);
+  if (!cutting.empty()) {
+    events->post(io::Event::log(
+        io::LogLevel::kInfo,
+        "TCP super-packets to a fabric are cut before they are sent: " +
+            cutting));
+  }
   auto worker =
       std::make_unique<io::Worker>(std::move(engine), std::move(underlay),
                                    std::move(external), io.burst, events.get());

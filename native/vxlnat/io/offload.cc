@@ -2,182 +2,207 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// Finishes checksums and cuts TCP super-packets; see offload.h.
+// Finishes checksums and cuts TCP packets; see offload.h.
 
 #include "io/offload.h"
 
 #include <algorithm>
 #include <cstring>
 
+#include "engine/checksum.h"
+#include "engine/wire.h"
+
 namespace vxlnat::io {
 
 namespace {
 
-constexpr std::size_t kVxlan = 8;
-constexpr std::size_t kEthernet = 14;
-constexpr std::size_t kTag = 4;
-constexpr std::uint8_t kTcp = 6;
-constexpr std::uint8_t kUdp = 17;
-constexpr std::uint8_t kFin = 0x01;
 constexpr std::uint8_t kPsh = 0x08;
 constexpr std::uint8_t kCwr = 0x80;
+// Finishing these costs less than telling the kernel to do it.
+constexpr std::size_t kShort = 256;
 
-std::uint16_t load16(const std::uint8_t* at) {
-  return static_cast<std::uint16_t>(at[0] << 8 | at[1]);
-}
-
-std::uint32_t load32(const std::uint8_t* at) {
-  return static_cast<std::uint32_t>(load16(at)) << 16 | load16(at + 2);
-}
-
-void store16(std::uint8_t* at, std::uint32_t value) {
-  at[0] = static_cast<std::uint8_t>(value >> 8);
-  at[1] = static_cast<std::uint8_t>(value);
-}
-
-void store32(std::uint8_t* at, std::uint32_t value) {
-  store16(at, value >> 16);
-  store16(at + 2, value);
-}
-
-std::uint32_t fold(std::uint64_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint32_t>(sum);
-}
-
-// One's complement sum of big-endian words (RFC 1071); an odd last byte is
-// the high half of a word.
-std::uint64_t add(const std::uint8_t* at, std::size_t length) {
-  std::uint64_t sum = 0;
-  std::size_t i = 0;
-  for (; i + 4 <= length; i += 4) sum += load32(at + i);
-  if (i + 2 <= length) {
-    sum += load16(at + i);
-    i += 2;
+// As sum_bytes, at the speed of memory. One's complement sums do not care for
+// the byte order until the end (RFC 1071 section 2).
+std::uint64_t sum_fast(const std::uint8_t* at, std::size_t length) {
+  std::uint64_t sums[4] = {};
+  for (; length >= 16; at += 16, length -= 16) {
+    std::uint32_t words[4];
+    std::memcpy(words, at, sizeof words);
+    for (int i = 0; i < 4; i++) sums[i] += words[i];
   }
-  if (i < length) sum += static_cast<std::uint64_t>(at[i]) << 8;
-  return sum;
+  const std::uint16_t folded = fold(sums[0] + sums[1] + sums[2] + sums[3]);
+  return sum_bytes(at, length, __builtin_bswap16(folded));
 }
 
-// Sum of the pseudo-header (RFC 9293 section 3.1, RFC 768).
-std::uint64_t pseudo(const std::uint8_t* ip, std::size_t l4_length) {
-  return add(ip + 12, 8) + ip[9] + l4_length;
+std::uint64_t pseudo(const std::uint8_t* packet, const Headers& h) {
+  return pseudo_sum(get32(packet + h.ip + wire::ip::kSrc),
+                    get32(packet + h.ip + wire::ip::kDst), h.protocol,
+                    h.end - h.l4);
 }
 
-std::size_t checksum_offset(std::uint8_t protocol) {
-  return protocol == kTcp ? 16 : 6;
+std::uint16_t sum_all(const std::uint8_t* packet, const Headers& h) {
+  return fold(pseudo(packet, h) + sum_fast(packet + h.l4, h.end - h.l4));
 }
 
-// Writes a whole TCP checksum.
-void seal(std::uint8_t* ip, std::uint8_t* l4, std::size_t l4_length) {
-  std::uint8_t* field = l4 + checksum_offset(ip[9]);
-  store16(field, 0);
-  const std::uint32_t sum = fold(pseudo(ip, l4_length) + add(l4, l4_length));
-  std::uint32_t value = ~sum & 0xffff;
+std::uint8_t* field(std::uint8_t* packet, const Headers& h) {
+  return packet + h.l4 + wire::checksum_offset(h.protocol);
+}
+
+void seal(std::uint8_t* packet, const Headers& h) {
+  put16(field(packet, h), 0);
+  std::uint16_t value = static_cast<std::uint16_t>(~sum_all(packet, h));
   // In UDP, zero means "none"; the other zero is sent (RFC 768).
-  if (value == 0 && ip[9] == kUdp) value = 0xffff;
-  store16(field, value);
+  if (value == 0 && h.protocol == kUdp) value = 0xffff;
+  put16(field(packet, h), value);
+}
+
+void seal_ip(std::uint8_t* packet, const Headers& h) {
+  std::uint8_t* ip = packet + h.ip;
+  put16(ip + wire::ip::kLength, static_cast<std::uint16_t>(h.end - h.ip));
+  put16(ip + wire::ip::kChecksum, 0);
+  put16(ip + wire::ip::kChecksum, checksum(ip, h.l4 - h.ip));
 }
 
 }  // namespace
 
-bool find_inner(std::span<const std::uint8_t> packet, InnerPacket* inner) {
-  std::size_t at = kVxlan + kEthernet;
-  if (packet.size() < at) return false;
-  std::uint16_t type = load16(packet.data() + at - 2);
-  if (type == 0x8100) {
-    at += kTag;
-    if (packet.size() < at) return false;
-    type = load16(packet.data() + at - 2);
+std::size_t find_inner(std::span<const std::uint8_t> datagram) {
+  std::size_t at = wire::kVxlanSize + wire::kEthernetSize;
+  if (datagram.size() < at) return 0;
+  std::uint16_t type = get16(datagram.data() + at - 2);
+  if (type == wire::kTypeTag) {
+    at += wire::kTagSize;
+    if (datagram.size() < at) return 0;
+    type = get16(datagram.data() + at - 2);
   }
-  if (type != 0x0800 || packet.size() < at + 20) return false;
-  const std::uint8_t* ip = packet.data() + at;
-  const std::size_t header = (ip[0] & 15u) * 4u;
-  if (ip[0] >> 4 != 4 || header < 20 || packet.size() < at + header) {
+  return type == wire::kTypeIpv4 ? at : 0;
+}
+
+bool read_headers(std::span<const std::uint8_t> packet, std::size_t ip,
+                  Headers* headers) {
+  if (packet.size() < ip + wire::ip::kSize) return false;
+  const std::uint8_t* at = packet.data() + ip;
+  const std::size_t size = wire::ip::header_size(at);
+  if (at[0] >> 4 != 4 || size < wire::ip::kSize || wire::ip::is_fragment(at)) {
     return false;
   }
-  inner->ip = at;
-  inner->l4 = at + header;
-  inner->ip_length = load16(ip + 2);
-  inner->protocol = ip[9];
-  inner->fragment = (load16(ip + 6) & 0x3fff) != 0;
-  return inner->ip_length >= header;
-}
-
-void finish_checksum(std::span<std::uint8_t> packet) {
-  InnerPacket inner;
-  if (!find_inner(packet, &inner) || inner.fragment) return;
-  if (inner.protocol != kTcp && inner.protocol != kUdp) return;
-  if (inner.ip + inner.ip_length > packet.size()) return;
-  const std::size_t length = inner.ip_length - (inner.l4 - inner.ip);
-  if (length < (inner.protocol == kTcp ? 20u : 8u)) return;
-  std::uint8_t* ip = packet.data() + inner.ip;
-  std::uint8_t* l4 = packet.data() + inner.l4;
-  const std::uint16_t field = load16(l4 + checksum_offset(inner.protocol));
-  if (field == 0 && inner.protocol == kUdp) return;
-  if (field != fold(pseudo(ip, length))) return;
-  seal(ip, l4, length);
-}
-
-bool Segmenter::begin(std::span<const std::uint8_t> head,
-                      std::span<const std::uint8_t> tail, std::size_t mtu) {
-  head_ = head;
-  tail_ = tail;
-  at_ = end_ = 0;
-  if (!find_inner(head, &inner_)) return false;
-  if (inner_.protocol != kTcp || inner_.fragment) return false;
-  if (inner_.ip_length <= mtu) return false;
-  if (head.size() < inner_.l4 + 20) return false;
-  const std::size_t header = (head[inner_.l4 + 12] >> 4) * 4u;
-  payload_ = inner_.l4 + header;
-  end_ = inner_.ip + inner_.ip_length;
-  if (header < 20 || payload_ > head.size() || payload_ >= end_ ||
-      end_ > head.size() + tail.size() || payload_ - inner_.ip >= mtu) {
-    at_ = end_ = 0;
-    return false;
+  Headers& h = *headers;
+  h.ip = ip;
+  h.l4 = ip + size;
+  h.end = ip + get16(at + wire::ip::kLength);
+  h.protocol = at[wire::ip::kProto];
+  if (h.end > packet.size()) return false;
+  if (h.protocol == kUdp) {
+    h.payload = h.l4 + wire::udp::kSize;
+    return h.payload <= h.end;
   }
-  at_ = payload_;
-  size_ = mtu - (payload_ - inner_.ip);
-  return true;
+  if (h.protocol != kTcp || h.l4 + wire::tcp::kSize > h.end) return false;
+  h.payload = h.l4 + (packet[h.l4 + wire::tcp::kOffset] >> 4) * 4u;
+  return h.payload >= h.l4 + wire::tcp::kSize && h.payload <= h.end;
 }
 
-void Segmenter::copy(std::size_t from, std::size_t length,
-                     std::uint8_t* out) const {
-  if (from < head_.size()) {
-    const std::size_t part = std::min(length, head_.size() - from);
-    std::memcpy(out, head_.data() + from, part);
-    out += part;
-    from += part;
-    length -= part;
-  }
-  if (length > 0) {
-    std::memcpy(out, tail_.data() + (from - head_.size()), length);
-  }
+bool is_partial(std::span<const std::uint8_t> packet, const Headers& h) {
+  const std::uint16_t is =
+      get16(packet.data() + h.l4 + wire::checksum_offset(h.protocol));
+  if (is == 0 && h.protocol == kUdp) return false;
+  return is == fold(pseudo(packet.data(), h));
 }
 
-std::size_t Segmenter::next(std::uint8_t* out) {
-  if (at_ >= end_) return 0;
-  const bool first = at_ == payload_;
-  const std::size_t length = std::min(size_, end_ - at_);
-  const bool last = at_ + length == end_;
-  std::memcpy(out, head_.data(), payload_);
-  copy(at_, length, out + payload_);
+void finish_checksum(std::span<std::uint8_t> packet, const Headers& h) {
+  if (is_partial(packet, h)) seal(packet.data(), h);
+}
 
-  std::uint8_t* ip = out + inner_.ip;
-  std::uint8_t* tcp = out + inner_.l4;
-  const auto done = static_cast<std::uint32_t>(at_ - payload_);
-  store16(ip + 2, static_cast<std::uint32_t>(payload_ - inner_.ip + length));
-  store16(ip + 4, load16(ip + 4) + static_cast<std::uint32_t>(done / size_));
-  store16(ip + 10, 0);
-  store16(ip + 10, ~fold(add(ip, inner_.l4 - inner_.ip)) & 0xffff);
-  store32(tcp + 4, load32(tcp + 4) + done);
-  std::uint8_t flags = tcp[13];
-  if (!last) flags = static_cast<std::uint8_t>(flags & ~(kFin | kPsh));
+bool is_right(std::span<const std::uint8_t> packet, const Headers& h) {
+  return sum_all(packet.data(), h) == 0xffff;
+}
+
+void seal_partial(std::uint8_t* packet, const Headers& h) {
+  seal_ip(packet, h);
+  put16(field(packet, h), fold(pseudo(packet, h)));
+}
+
+void finish_checksum_at(std::span<std::uint8_t> packet, std::size_t start,
+                        std::size_t offset) {
+  if (start + offset + 2 > packet.size()) return;
+  const std::uint64_t sum =
+      sum_fast(packet.data() + start, packet.size() - start);
+  const auto value = static_cast<std::uint16_t>(~fold(sum));
+  put16(packet.data() + start + offset, value == 0 ? 0xffff : value);
+}
+
+Offload take_over(std::span<std::uint8_t> packet, std::size_t ip,
+                  std::size_t inner_mtu, std::uint16_t segment) {
+  Headers h;
+  if (!read_headers(packet, ip, &h) || !is_partial(packet, h)) return {};
+  const std::size_t length = h.end - h.ip;
+  const bool fits = length <= inner_mtu;
+  const bool many = h.protocol == kTcp &&
+                    (segment == 0 ? !fits : h.end - h.payload > segment);
+  if (!many) {
+    if (fits && length >= kShort) return {.segment = 0, .partial = true};
+    seal(packet.data(), h);
+    return {};
+  }
+  // To cut it smaller than its sender wanted is as good as any cut; but who
+  // set DF is waiting to hear of the MTU.
+  const auto most = static_cast<std::uint16_t>(inner_mtu - (h.payload - h.ip));
+  if (segment == 0 ||
+      (segment > most && !wire::ip::dont_fragment(packet.data() + h.ip))) {
+    segment = most;
+  }
+  return {.segment = segment, .partial = true};
+}
+
+VnetHeader describe(std::span<const std::uint8_t> packet, std::size_t ip,
+                    Offload offload) {
+  VnetHeader header{};
+  Headers h;
+  if (!offload.partial || !read_headers(packet, ip, &h)) return header;
+  header.flags = VnetHeader::kNeedsChecksum;
+  header.checksum_start = static_cast<std::uint16_t>(h.l4);
+  header.checksum_offset =
+      static_cast<std::uint16_t>(wire::checksum_offset(h.protocol));
+  if (offload.segment == 0 || h.end - h.payload <= offload.segment) {
+    return header;
+  }
+  header.kind = VnetHeader::kTcp4;
+  if ((packet[h.l4 + wire::tcp::kFlags] & kCwr) != 0) {
+    header.kind |= VnetHeader::kEcn;
+  }
+  header.segment = offload.segment;
+  header.header_length = static_cast<std::uint16_t>(h.payload);
+  return header;
+}
+
+Segmenter::Segmenter(std::span<const std::uint8_t> packet,
+                     const Headers& headers, std::size_t segment)
+    : packet_(packet), h_(headers), segment_(segment), at_(headers.payload) {}
+
+std::size_t Segmenter::next_length() const {
+  if (at_ >= h_.end) return 0;
+  return h_.payload + std::min(segment_, h_.end - at_);
+}
+
+void Segmenter::next(std::uint8_t* out) {
+  const std::size_t length = next_length() - h_.payload;
+  const bool first = at_ == h_.payload;
+  const bool last = at_ + length == h_.end;
+  std::memcpy(out, packet_.data(), h_.payload);
+  std::memcpy(out + h_.payload, packet_.data() + at_, length);
+
+  Headers h = h_;
+  h.end = h.payload + length;
+  const std::size_t done = at_ - h_.payload;
+  std::uint8_t* id = out + h.ip + wire::ip::kId;
+  put16(id, static_cast<std::uint16_t>(get16(id) + done / segment_));
+  seal_ip(out, h);
+  std::uint8_t* sequence = out + h.l4 + wire::tcp::kSequence;
+  put32(sequence, static_cast<std::uint32_t>(get32(sequence) + done));
+  std::uint8_t& flags = out[h.l4 + wire::tcp::kFlags];
+  if (!last)
+    flags = static_cast<std::uint8_t>(flags & ~(wire::tcp::kFin | kPsh));
   if (!first) flags = static_cast<std::uint8_t>(flags & ~kCwr);
-  tcp[13] = flags;
-  seal(ip, tcp, payload_ - inner_.l4 + length);
+  seal(out, h);
   at_ += length;
-  return payload_ + length;
 }
 
 }  // namespace vxlnat::io

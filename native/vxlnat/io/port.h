@@ -27,6 +27,10 @@ namespace vxlnat::io {
 
 // The longest packet that a port passes on: a jumbo frame and its tunnel.
 inline constexpr std::size_t kRoom = 9216;
+// The same of a TCP super-packet.
+inline constexpr std::size_t kSuperRoom = 65536;
+// A burst is cut short when it holds so much: more falls out of the cache.
+inline constexpr std::size_t kBurstBytes = 512 * 1024;
 
 // Written by the worker, read by anyone.
 struct PortCounters {

@@ -11,11 +11,14 @@
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "io/offload.h"
 
 namespace vxlnat::io {
 
@@ -36,12 +39,19 @@ ifreq request_for(const std::string& name) {
 
 std::string attach(int fd, const TunConfig& config) {
   ifreq request = request_for(config.name);
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
-  if (ioctl(fd, TUNSETIFF, &request) == 0) return {};
-  if (errno == EBUSY) {
-    return "TUN device " + config.name + " is in use by another process";
+  request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
+  if (ioctl(fd, TUNSETIFF, &request) != 0) {
+    if (errno == EBUSY) {
+      return "TUN device " + config.name + " is in use by another process";
+    }
+    return reason("cannot create TUN device " + config.name);
   }
-  return reason("cannot create TUN device " + config.name);
+  const unsigned long offloads =
+      config.offloads ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN : 0;
+  if (ioctl(fd, TUNSETOFFLOAD, offloads) != 0) {
+    return reason("cannot set the offloads of " + config.name);
+  }
+  return {};
 }
 
 // The kernel would send router solicitations into an IPv4-only device. Where
@@ -98,24 +108,50 @@ std::unique_ptr<TunPort> TunPort::open(const TunConfig& config,
     close(fd);
     return nullptr;
   }
-  return std::unique_ptr<TunPort>(new TunPort(fd, config.burst));
+  return std::unique_ptr<TunPort>(new TunPort(fd, config));
 }
 
-TunPort::TunPort(int fd, std::size_t burst)
-    : fd_(fd), burst_(burst), buffers_(burst, kHeadroom, kRoom) {}
+TunPort::TunPort(int fd, const TunConfig& config)
+    : fd_(fd),
+      burst_(config.burst),
+      inner_mtu_(config.inner_mtu),
+      buffers_(config.burst, kHeadroom, kSuperRoom) {}
 
 TunPort::~TunPort() { close(fd_); }
+
+namespace {
+
+// What the kernel left undone, in our words, or done.
+Offload take(const VnetHeader& header, std::span<std::uint8_t> packet,
+             std::size_t inner_mtu) {
+  if ((header.flags & VnetHeader::kNeedsChecksum) == 0) return {};
+  Headers h;
+  if (read_headers(packet, 0, &h) && header.checksum_start == h.l4) {
+    const bool many = header.kind != 0;
+    return take_over(packet, 0, inner_mtu, many ? header.segment : 0);
+  }
+  // The checksum of something inside, of a tunnel for example.
+  finish_checksum_at(packet, header.checksum_start, header.checksum_offset);
+  return {};
+}
+
+}  // namespace
 
 std::size_t TunPort::receive(std::span<Packet> out) {
   const std::size_t room = std::min(out.size(), burst_);
   std::size_t n = 0;
-  while (n < room) {
+  std::size_t bytes = 0;
+  while (n < room && bytes < kBurstBytes) {
     std::uint8_t* data = buffers_.data(n);
-    const ssize_t got = read(fd_, data, kRoom);
-    if (got <= 0) break;
+    VnetHeader header;
+    const iovec pieces[] = {{&header, sizeof(header)}, {data, kSuperRoom}};
+    const ssize_t got = readv(fd_, pieces, 2);
+    if (got < static_cast<ssize_t>(sizeof(header))) break;
     out[n] = {};
     out[n].data = data;
-    out[n].length = static_cast<std::size_t>(got);
+    out[n].length = static_cast<std::size_t>(got) - sizeof(header);
+    out[n].offload = take(header, out[n].bytes(), inner_mtu_);
+    bytes += out[n].length;
     n++;
   }
   count(counters_.rx_packets, n);
@@ -123,9 +159,14 @@ std::size_t TunPort::receive(std::span<Packet> out) {
 }
 
 void TunPort::send(std::span<const std::uint8_t> bytes, const Underlay&,
-                   Offload) {
-  const ssize_t sent = write(fd_, bytes.data(), bytes.size());
-  const bool whole = sent == static_cast<ssize_t>(bytes.size());
+                   Offload offload) {
+  VnetHeader header = describe(bytes, 0, offload);
+  const iovec pieces[] = {
+      {&header, sizeof(header)},
+      {const_cast<std::uint8_t*>(bytes.data()), bytes.size()}};
+  const ssize_t sent = writev(fd_, pieces, 2);
+  const bool whole =
+      sent == static_cast<ssize_t>(sizeof(header) + bytes.size());
   count(whole ? counters_.tx_packets : counters_.tx_refused);
 }
 

@@ -12,6 +12,14 @@
 // A shared socket has one source port, so it cannot vary per flow as RFC 7348
 // recommends for spreading over equal paths; packets of one zone take one
 // path. That comes with a port that writes the outer headers itself.
+//
+// Bulk TCP. What a virtual link gives as one super-packet is handed in as one
+// (offload.h). Of wire-sized packets the kernel glues those together that one
+// peer sent in a row (UDP_GRO, when they have an outer checksum), and those of
+// one inner TCP flow in a burst become one super-packet here (join.h). A
+// super-packet to send goes to a TunnelDevice; where there is none it is cut
+// and goes in one call all the same (UDP_SEGMENT, with an outer checksum, for
+// the kernel demands one).
 
 #ifndef VXLNAT_IO_UDP_PORT_H_
 #define VXLNAT_IO_UDP_PORT_H_
@@ -23,8 +31,9 @@
 #include <string>
 #include <vector>
 
-#include "io/offload.h"
+#include "io/join.h"
 #include "io/port.h"
+#include "io/tunnel_device.h"
 
 namespace vxlnat::io {
 
@@ -51,41 +60,58 @@ class UdpPort final : public Port {
 
   // The port the socket is bound to (tests bind to 0).
   std::uint16_t local_port() const;
+  // Why super-packets have to be cut before they are sent; empty when not.
+  const std::string& cutting() const { return cutting_; }
 
  private:
-  // Control messages of one datagram: IP_PKTINFO and IP_TOS.
+  // Control messages of one datagram: IP_PKTINFO, IP_TOS and, received or
+  // sent, the size of its parts.
   struct alignas(8) Control {
-    char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
   };
   struct Slot {
     sockaddr_in peer;
-    iovec pieces[2];
+    iovec bytes;
     Control control;
-    std::size_t length;  // tx only
+  };
+  // What was said about a received message.
+  struct Said {
+    Path path;
+    std::size_t part = 0;  // length of each glued datagram; 0: it is one
   };
 
   UdpPort(int fd, const UdpConfig& config);
   void prepare(std::size_t i);
   bool refill();
-  bool deliver(std::size_t i, Packet* out);
+  Said read_control(std::size_t i) const;
+  std::size_t deliver(std::size_t i, std::span<Packet> out, std::size_t n);
+  mmsghdr& address(std::size_t slot, std::span<std::uint8_t> bytes,
+                   const Underlay& to);
+  void queue(std::span<const std::uint8_t> bytes, const Underlay& to,
+             bool partial);
+  void send_super(std::span<const std::uint8_t> bytes, const Underlay& to,
+                  Offload offload);
+  void send_parts(std::span<std::uint8_t> bytes, std::size_t part,
+                  const Underlay& to);
 
   int fd_;
   std::size_t burst_;
-  std::size_t inner_mtu_;
-  // Received messages not yet handed out are [next_, filled_).
+  std::unique_ptr<TunnelDevice> tunnel_;
+  std::string cutting_;
+  bool parts_ = true;  // the kernel takes UDP_SEGMENT
+  // Received messages not yet handed out are [next_, filled_), the first from
+  // byte `at_` on.
   std::size_t next_ = 0;
   std::size_t filled_ = 0;
-  std::size_t pieces_ = 0;  // pieces cut in this call
-  bool cutting_ = false;    // next_ is being cut
+  std::size_t at_ = 0;
   std::size_t queued_ = 0;  // messages waiting in tx_
   std::uint32_t overflowed_ = 0;
-  Segmenter segmenter_;
+  BurstJoiner joiner_;
   Buffers rx_buffers_;
-  Buffers overflow_;  // what lies beyond kRoom, for super-packets
-  Buffers piece_buffers_;
   Buffers tx_buffers_;
+  Buffers cut_;
   std::vector<Slot> rx_;
-  std::vector<Slot> tx_;
+  std::vector<Slot> tx_;  // the last one is for what was cut
   std::vector<mmsghdr> rx_messages_;
   std::vector<mmsghdr> tx_messages_;
 };

@@ -2,9 +2,10 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// What the ports do to packets before the engine sees them: super-packets are
-// cut as the sender's card would have, and unfinished checksums are finished.
-// Every packet that comes out has its checksums recomputed and compared.
+// What the ports do to packets around the engine: unfinished checksums are
+// finished or left with the order to do so, super-packets are cut as the
+// sender's card would have. Every packet that comes out has its checksums
+// recomputed and compared.
 
 #include <cstdint>
 #include <cstring>
@@ -92,17 +93,25 @@ Bytes partial_tcp(std::size_t payload, bool tagged = false) {
   return p;
 }
 
-std::vector<Bytes> cut(const Bytes& packet, std::size_t head, std::size_t mtu) {
-  Segmenter segmenter;
+std::vector<Bytes> cut(const Bytes& packet, std::size_t segment) {
+  Headers h;
   std::vector<Bytes> pieces;
-  const std::span<const std::uint8_t> all(packet);
-  if (!segmenter.begin(all.first(head), all.subspan(head), mtu)) return pieces;
-  Bytes room(mtu + 64);
-  while (const std::size_t n = segmenter.next(room.data())) {
-    pieces.emplace_back(room.begin(),
-                        room.begin() + static_cast<std::ptrdiff_t>(n));
+  if (!read_headers(packet, find_inner(packet), &h)) return pieces;
+  Segmenter segmenter(packet, h, segment);
+  while (const std::size_t n = segmenter.next_length()) {
+    pieces.emplace_back(n);
+    segmenter.next(pieces.back().data());
   }
   return pieces;
+}
+
+void finish(Bytes& p) {
+  Headers h;
+  if (read_headers(p, find_inner(p), &h)) finish_checksum(p, h);
+}
+
+Offload take(Bytes& p, std::uint16_t segment = 0) {
+  return take_over(p, find_inner(p), 1450, segment);
 }
 
 }  // namespace
@@ -111,10 +120,10 @@ TEST("offload finishes a partial tcp checksum") {
   for (const std::size_t payload : {0u, 1u, 2u, 3u, 4u, 1399u, 1410u}) {
     Bytes p = partial_tcp(payload);
     CHECK(!whole(p));
-    finish_checksum(p);
+    finish(p);
     CHECK(whole(p));
     const Bytes finished = p;
-    finish_checksum(p);
+    finish(p);
     CHECK(p == finished);
   }
 }
@@ -123,72 +132,141 @@ TEST("offload leaves wrong and absent checksums alone") {
   Bytes p = partial_tcp(100);
   put16(p, kIp + 36, get16(p, kIp + 36) ^ 1);
   const Bytes wrong = p;
-  finish_checksum(p);
+  finish(p);
   CHECK(p == wrong);
   p[kIp + 9] = 17;
   put16(p, kIp + 26, 0);  // UDP without a checksum stays without
   const Bytes none = p;
-  finish_checksum(p);
+  finish(p);
   CHECK(p == none);
+  CHECK(!take(p).partial);
 }
 
 TEST("offload judges no packet that is cut short") {
   const Bytes p = partial_tcp(50);
   for (std::size_t n = 0; n < p.size(); n++) {
     Bytes part(p.begin(), p.begin() + static_cast<std::ptrdiff_t>(n));
+    part.shrink_to_fit();
     const Bytes before = part;
-    finish_checksum(part);
+    finish(part);
     CHECK(part == before);
-    CHECK(cut(part, n, 60).empty());
+    CHECK(cut(part, 60).empty());
+    CHECK(!take(part).partial);
+    CHECK(describe(part, kIp, {.segment = 60, .partial = true}).flags == 0);
   }
+}
+
+TEST("offload leaves a long packet to the card and finishes a short one") {
+  Bytes shorter = partial_tcp(200);
+  CHECK(!take(shorter).partial);
+  CHECK(whole(shorter));
+  Bytes longer = partial_tcp(1000);
+  const Bytes before = longer;
+  CHECK(take(longer).partial);
+  CHECK(longer == before);
+  Bytes done = partial_tcp(1000);
+  finish(done);
+  CHECK(!take(done).partial);
+}
+
+TEST("offload finishes udp that will be fragmented") {
+  Bytes udp = partial_tcp(3000);
+  udp[kIp + 9] = 17;
+  put16(udp, kIp + 10, 0);
+  put16(udp, kIp + 10, ~sum(udp, kIp, kIp + 20) & 0xffff);
+  put16(udp, kIp + 24, 3020);
+  put16(udp, kIp + 26, pseudo(udp, kIp));
+  CHECK(!take(udp).partial);
+  CHECK(whole(udp));
+}
+
+TEST("offload tells the pieces of a super packet") {
+  Bytes p = partial_tcp(60'000);
+  CHECK(take(p).segment == 1410);        // unknown: what the MTU holds
+  CHECK(take(p, 1200).segment == 1200);  // as its sender wants it
+  CHECK(take(p, 1460).segment == 1460);  // DF: its sender waits to be told
+  put16(p, kIp + 6, 0);
+  CHECK(take(p, 1460).segment == 1410);
+  Bytes small = partial_tcp(1200);
+  CHECK(take(small, 500).segment == 500);  // fits, and is two all the same
+  CHECK(take(small, 1200).segment == 0);
+}
+
+TEST("offload tells the kernel what is left to do") {
+  const Bytes p = partial_tcp(60'000, true);
+  const VnetHeader many =
+      describe(p, kIp + 4, {.segment = 1410, .partial = true});
+  CHECK(many.flags == VnetHeader::kNeedsChecksum);
+  CHECK(many.kind == (VnetHeader::kTcp4 | VnetHeader::kEcn));  // CWR is set
+  CHECK(many.segment == 1410);
+  CHECK(many.header_length == kIp + 44);
+  CHECK(many.checksum_start == kIp + 24);
+  CHECK(many.checksum_offset == 16);
+  const VnetHeader one = describe(p, kIp + 4, {.partial = true});
+  CHECK(one.flags == VnetHeader::kNeedsChecksum && one.kind == 0);
+  const VnetHeader none = describe(p, kIp + 4, {});
+  CHECK(none.flags == 0 && none.kind == 0);
+}
+
+TEST("offload finishes a checksum deep inside") {
+  Bytes p = partial_tcp(999);
+  finish_checksum_at(p, kIp + 20, 16);
+  CHECK(whole(p));
+  const Bytes before = p;
+  finish_checksum_at(p, p.size() - 1, 16);
+  CHECK(p == before);
 }
 
 TEST("offload cuts a super packet as a card would") {
   constexpr std::size_t kPayload = 60'001;
-  constexpr std::size_t kMtu = 1450;
-  for (const std::size_t head : {9216u, 100u, 60'063u}) {
-    const Bytes p = partial_tcp(kPayload);
-    const std::vector<Bytes> pieces = cut(p, head, kMtu);
-    CHECK(pieces.size() == (kPayload + 1409) / 1410);
-    Bytes joined;
-    for (std::size_t i = 0; i < pieces.size(); i++) {
-      const Bytes& piece = pieces[i];
-      const bool last = i + 1 == pieces.size();
-      CHECK(whole(piece));
-      CHECK(piece.size() == kIp + get16(piece, kIp + 2));
-      CHECK(last || get16(piece, kIp + 2) == kMtu);
-      CHECK(get16(piece, kIp + 4) == ((0xfffe + i) & 0xffff));
-      CHECK(get32(piece, kIp + 24) ==
-            0xffffff00u + static_cast<std::uint32_t>(joined.size()));
-      const std::uint8_t flags = piece[kIp + 33];
-      CHECK((flags & 0x10) != 0);
-      CHECK(((flags & 0x09) == 0x09) == last);
-      CHECK(((flags & 0x80) != 0) == (i == 0));
-      joined.insert(joined.end(), piece.begin() + kIp + 40, piece.end());
-    }
-    CHECK(joined == Bytes(p.begin() + kIp + 40, p.end()));
+  const Bytes p = partial_tcp(kPayload);
+  const std::vector<Bytes> pieces = cut(p, 1410);
+  CHECK(pieces.size() == (kPayload + 1409) / 1410);
+  Bytes joined;
+  for (std::size_t i = 0; i < pieces.size(); i++) {
+    const Bytes& piece = pieces[i];
+    const bool last = i + 1 == pieces.size();
+    CHECK(whole(piece));
+    CHECK(piece.size() == kIp + get16(piece, kIp + 2));
+    CHECK(last || get16(piece, kIp + 2) == 1450);
+    CHECK(get16(piece, kIp + 4) == ((0xfffe + i) & 0xffff));
+    CHECK(get32(piece, kIp + 24) ==
+          0xffffff00u + static_cast<std::uint32_t>(joined.size()));
+    const std::uint8_t flags = piece[kIp + 33];
+    CHECK((flags & 0x10) != 0);
+    CHECK(((flags & 0x09) == 0x09) == last);
+    CHECK(((flags & 0x80) != 0) == (i == 0));
+    joined.insert(joined.end(), piece.begin() + kIp + 40, piece.end());
   }
+  CHECK(joined == Bytes(p.begin() + kIp + 40, p.end()));
 }
 
 TEST("offload cuts inside a vlan tag") {
-  const std::vector<Bytes> pieces = cut(partial_tcp(5000, true), 4000, 1450);
+  const std::vector<Bytes> pieces = cut(partial_tcp(5000, true), 1410);
   CHECK(pieces.size() == 4);
   for (const Bytes& piece : pieces) CHECK(whole(piece, kIp + 4));
 }
 
-TEST("offload cuts only unfragmented tcp that is too long") {
-  CHECK(cut(partial_tcp(1410), 1472, 1450).empty());
-  CHECK(cut(partial_tcp(1411), 1473, 1450).size() == 2);
-  Bytes udp = partial_tcp(3000);
-  udp[kIp + 9] = 17;
-  CHECK(cut(udp, udp.size(), 1450).empty());
+TEST("offload finds no headers where there are none") {
+  Headers h;
+  const auto found = [&h](const Bytes& p) {
+    return read_headers(p, find_inner(p), &h);
+  };
+  CHECK(found(partial_tcp(3000)));
   Bytes fragment = partial_tcp(3000);
   put16(fragment, kIp + 6, 0x2000);
-  CHECK(cut(fragment, fragment.size(), 1450).empty());
+  CHECK(!found(fragment));
   Bytes header = partial_tcp(3000);
   header[kIp + 32] = 4 << 4;  // a TCP header of 16 bytes
-  CHECK(cut(header, header.size(), 1450).empty());
-  CHECK(cut(partial_tcp(3000), 3062, 40).empty());
+  CHECK(!found(header));
+  header[kIp + 32] = 15 << 4;
+  CHECK(found(header) && h.payload == kIp + 80);
+  Bytes other = partial_tcp(3000);
+  other[kIp + 9] = 1;
+  CHECK(!found(other));
+  Bytes six = partial_tcp(3000);
+  put16(six, kIp - 2, 0x86dd);
+  CHECK(find_inner(six) == 0 && !found(six));
 }
 
 }  // namespace vxlnat::io
