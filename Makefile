@@ -22,7 +22,7 @@ help:
 	@echo 'make demo    RFD 158 example deployment, told and checked'
 	@echo 'make up      the same system, left running to play with'
 	@echo 'make down    ends what `make up` started'
-	@echo 'make bench   figures as a table and build/bench.json (ONLY=core)'
+	@echo 'make bench   figures as a table and build/bench.json (ONLY=core,pps)'
 	@echo 'make fuzz    fuzz the native parsers (SECONDS=600 each)'
 	@echo 'make clean   removes everything that was built'
 
@@ -76,7 +76,8 @@ down:
 
 bench: all
 	@scripts/setup bench
-	@node dist/test/bench/main.js $(if $(ONLY),--only $(ONLY))
+	@node dist/test/bench/main.js $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(DOCS),--docs)
 
 fuzz:
 	@$(MAKE) -C native/vxlnat fuzz

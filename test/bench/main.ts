@@ -4,18 +4,26 @@
 
 /**
  * `make bench`: runs the parts asked for, prints a table, writes
- * build/bench.json. docs/benchmarks.md says what each row is.
+ * build/bench.json; with --docs also docs/performance.md and its plots.
+ * docs/benchmarks.md says what each row is.
  */
 
 import { parseArgs } from 'node:util';
 import { benchCore } from './core.js';
 import { benchNapi } from './napi.js';
+import { document } from './packets/document.js';
 import { benchFair } from './packets/fair.js';
 import { benchNewFlows } from './packets/newflow.js';
 import { benchPps } from './packets/pps.js';
 import { benchRtt } from './packets/rtt.js';
 import { benchTcp } from './packets/tcp.js';
-import { printRows, type Row, writeRows } from './report.js';
+import {
+  machineWords,
+  missing,
+  printRows,
+  type Row,
+  writeRows,
+} from './report.js';
 import { benchZonesInLab } from './zones-lab.js';
 
 const PARTS: Record<string, () => Promise<Row[]>> = {
@@ -29,8 +37,10 @@ const PARTS: Record<string, () => Promise<Row[]>> = {
   fair: benchFair,
 };
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } });
-const wanted = values.only === undefined ? Object.keys(PARTS) : [values.only];
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, docs: { type: 'boolean' } },
+});
+const wanted = values.only?.split(',') ?? Object.keys(PARTS);
 const unknown = wanted.find((part) => PARTS[part] === undefined);
 if (unknown !== undefined) {
   const known = Object.keys(PARTS).join(', ');
@@ -41,7 +51,17 @@ if (unknown !== undefined) {
 const rows: Row[] = [];
 for (const part of wanted) {
   console.error(`bench: ${part}`);
-  rows.push(...(await (PARTS[part] as () => Promise<Row[]>)()));
+  try {
+    const measured = await (PARTS[part] as () => Promise<Row[]>)();
+    rows.push(
+      ...measured.map((r) => (r.missing ? { ...r, id: `${part}.${r.id}` } : r)),
+    );
+  } catch (error) {
+    // What the other parts took minutes to measure is not thrown away.
+    rows.push(missing(part, String(error)));
+    process.exitCode = 1;
+  }
+  writeRows(rows);
 }
 printRows(rows);
-writeRows(rows);
+if (values.docs) document(rows, machineWords());

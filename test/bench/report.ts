@@ -84,9 +84,8 @@ export function printRows(rows: Row[]): void {
   }
 }
 
-/** Writes build/bench.json with the machine the figures are from. */
-export function writeRows(rows: Row[]): void {
-  const machine = {
+function machine() {
+  return {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     memory_gib: Math.round(totalmem() / 2 ** 30),
@@ -94,6 +93,16 @@ export function writeRows(rows: Row[]): void {
     arch: arch(),
     node: process.version,
   };
+}
+
+/** The machine that figures are from, as a sentence. */
+export function machineWords(): string {
+  const { cpu, cores, memory_gib, kernel } = machine();
+  return `${cores} cores of ${cpu}, ${memory_gib} GiB, Linux ${kernel}.`;
+}
+
+/** Writes build/bench.json with the machine the figures are from. */
+export function writeRows(rows: Row[]): void {
   const measured = rows.filter((r) => r.missing === undefined);
   const not_available = rows.flatMap(({ id, missing }) =>
     missing === undefined ? [] : [{ id, why: missing }],
@@ -101,6 +110,6 @@ export function writeRows(rows: Row[]): void {
   mkdirSync('build', { recursive: true });
   writeFileSync(
     'build/bench.json',
-    `${JSON.stringify({ machine, rows: measured, not_available }, null, 2)}\n`,
+    `${JSON.stringify({ machine: machine(), rows: measured, not_available }, null, 2)}\n`,
   );
 }

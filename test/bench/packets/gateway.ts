@@ -7,7 +7,7 @@
  * by each of its paths, each in a lab of its own.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -196,23 +196,25 @@ function started(lab: Lab, config: string, file: string): Promise<number> {
  * soft interrupts that the rest of the machine does not get in between of.
  */
 export function tuneMachine(flows: number): void {
-  const names = ['nf_conntrack_max', 'nf_conntrack_buckets'];
-  sh('modprobe nf_conntrack 2>/dev/null || true');
-  const before = names.map((name) =>
-    sh(`cat /proc/sys/net/netfilter/${name}`).trim(),
-  );
-  const set = (values: string[]) =>
-    names.forEach((name, i) => {
-      sh(`echo ${values[i]} > /proc/sys/net/netfilter/${name}`);
-    });
-  const interrupts = [ENDS_CORE, GATEWAY_CORE].flatMap(ksoftirqd);
-  set([String(flows), String(flows / 2)]);
-  schedule(interrupts, 2);
-  process.on('exit', () => {
-    set(before);
-    schedule(interrupts, 0);
-  });
+  const conntrack = (name: string) => `/proc/sys/net/netfilter/nf_${name}`;
+  const files = ['conntrack_max', 'conntrack_buckets'].map(conntrack);
+  if (untuned === null) {
+    sh('modprobe nf_conntrack 2>/dev/null || true');
+    const before = files.map((file) => readFileSync(file, 'utf8'));
+    const interrupts = [ENDS_CORE, GATEWAY_CORE].flatMap(ksoftirqd);
+    untuned = () => {
+      files.forEach((file, i) => {
+        writeFileSync(file, before[i] as string);
+      });
+      schedule(interrupts, 0);
+    };
+    process.on('exit', untuned);
+    schedule(interrupts, 2);
+  }
+  for (const file of files) writeFileSync(file, String(flows));
 }
+
+let untuned: (() => void) | null = null;
 
 /** Whatever ends the benchmark, no namespace and no process stays. */
 export function cleanUpAtExit(): void {

@@ -37,7 +37,6 @@ function prepare(): void {
   prepared = true;
   buildTraffic();
   cleanUpAtExit();
-  tuneMachine(1 << 23);
 }
 
 /**
@@ -49,6 +48,7 @@ export async function openGateways(
   paths: readonly Path[] = PATHS,
 ): Promise<Opened> {
   prepare();
+  tuneMachine(settings.flows);
   const gateways = [kernelGateway('ker', settings)];
   const rows: Row[] = [];
   for (const path of paths) {
