@@ -99,6 +99,19 @@ class Cloud final : public Outbox {
     engine->process_external(p, now, *this);
   }
 
+  // An IPv4 packet of vnet 1 in VXLAN and Ethernet, sent to the router.
+  static std::vector<std::uint8_t> framed(
+      const std::vector<std::uint8_t>& packet) {
+    std::vector<std::uint8_t> b(22);
+    b[0] = 8;
+    b[6] = 1;
+    put_mac(&b[8], 0x90b8d0000001);
+    put_mac(&b[14], 0x90b8d00000aa);
+    put16(&b[20], 0x0800);
+    b.insert(b.end(), packet.begin(), packet.end());
+    return b;
+  }
+
   // Puts the IPv4 header checksum right, and that of an ICMP message, so that
   // the fuzzer need not guess it.
   static void mend(std::vector<std::uint8_t>& b, std::size_t at) {
