@@ -80,6 +80,7 @@ bench: all
 	  $(if $(DOCS),--docs)
 
 fuzz:
+	@scripts/setup fuzz
 	@$(MAKE) -C native/vxlnat fuzz
 
 clean:
