@@ -142,7 +142,10 @@ const char* apply_one(Context& c, const SetRemote& op) {
   if (remote == nullptr) return "the table of remotes is full";
   for (std::uint32_t slot;
        (slot = c.remotes.take(*remote)) != PacketPool::kNone;) {
-    (void)encap(c, c.remotes.at(slot));
+    Packet& waited = c.remotes.at(slot);
+    if (c.look != nullptr) c.look->begin_kept(waited);
+    (void)encap(c, waited);
+    if (c.taps.busy()) c.taps.end();
     c.remotes.release(slot);
   }
   return nullptr;

@@ -26,6 +26,7 @@
 #include "engine/rule_table.h"
 #include "engine/shared_tables.h"
 #include "engine/stats.h"
+#include "engine/tap.h"
 #include "engine/verdict.h"
 
 namespace vxlnat {
@@ -55,7 +56,8 @@ struct Context {
         flows(tables.flows, config, key, stats),
         remotes(tables.remotes, config, key, stats),
         fragments(config, key, stats),
-        icmp_limit(key) {}
+        icmp_limit(key),
+        taps(*this) {}
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
@@ -111,8 +113,14 @@ struct Context {
   RemoteTable remotes;
   FragmentTable fragments;
   RateLimit icmp_limit;
+  Taps taps;
   // Where replies and pieces are made; one user at a time.
   std::array<std::uint8_t, kHeadroom + 9216> scratch{};
+
+  // A packet passes that must leave no trace (explain.cc).
+  bool dry = false;
+  // The taps while any is open, else null.
+  Taps* look = nullptr;
 
   // For the packet in hand.
   Tick now = 0;

@@ -114,31 +114,27 @@ Engine::~Engine() = default;
 
 namespace {
 
-// Packets are reused: clears what a stage may read that no stage before it
-// has set on every path.
-void begin(Packet& p) {
-  p.vlan = 0;
-  p.turns = 0;
-  p.flow_hash = 0;
-  p.drop_reason = 0xff;
-  p.from_inside = false;
-  p.arp = false;
-  p.fragment = false;
-  p.icmp = IcmpKind::kNone;
-  p.proto = 0;
-  p.src = p.dst = 0;
-  p.sport = p.dport = 0;
-}
-
 void take_underlay(Context& c, Packet& p) {
   c.stats.rx_underlay_packets.add();
   c.stats.rx_underlay_bytes.add(p.length);
+  if (c.look != nullptr) [[unlikely]] {
+    c.look->begin(p, true);
+    (void)outbound(c, p);
+    c.taps.end();
+    return;
+  }
   (void)outbound(c, p);
 }
 
 void take_external(Context& c, Packet& p) {
   c.stats.rx_external_packets.add();
   c.stats.rx_external_bytes.add(p.length);
+  if (c.look != nullptr) [[unlikely]] {
+    c.look->begin(p, false);
+    (void)inbound(c, p);
+    c.taps.end();
+    return;
+  }
   (void)inbound(c, p);
 }
 
@@ -181,6 +177,8 @@ bool Engine::sweep(Tick now, std::size_t budget) {
   c.flows.sweep(now, budget * 16);
   bool more = c.remotes.sweep(now, budget);
   more |= c.fragments.sweep(now, budget);
+  c.now = now;
+  more |= c.taps.sweep(budget * 16);
   if (!c.flows.reaping() && c.rules.reap_wanted()) {
     c.rules.begin_reap();
     c.flows.begin_reap();
@@ -201,14 +199,22 @@ std::size_t Engine::take_misses(std::span<Miss> out) {
 
 const Stats& Engine::stats() const { return context_->stats; }
 
-namespace {
-
-bool matches(const FlowFilter& filter, const vxlnat_flow& flow) {
-  return (!filter.vnet || *filter.vnet == flow.vni_proto >> 8) &&
-         (!filter.private_ip || *filter.private_ip == flow.private_ip) &&
-         (!filter.public_ip || *filter.public_ip == flow.public_ip) &&
-         (!filter.remote_ip || *filter.remote_ip == flow.remote_ip);
+const char* Engine::open_tap(const TapSpec& spec, Tick now, std::uint32_t* id) {
+  context_->now = now;
+  return context_->taps.open(spec, id);
 }
+
+std::optional<TapState> Engine::read_tap(std::uint32_t id,
+                                         std::vector<std::uint8_t>& into) {
+  Tap* tap = context_->taps.find(id);
+  if (tap == nullptr) return std::nullopt;
+  tap->read(into);
+  return tap->state();
+}
+
+void Engine::close_tap(std::uint32_t id) { context_->taps.close(id); }
+
+namespace {
 
 FlowInfo describe(const FlowTable& flows, const vxlnat_flow& flow, Tick now) {
   const Tick idle = flows.idle(flow, now);

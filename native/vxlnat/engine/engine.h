@@ -51,8 +51,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "engine/config.h"
+#include "engine/inspect.h"
 #include "engine/packet.h"
 #include "engine/stats.h"
 #include "engine/types.h"
@@ -83,13 +86,6 @@ struct FlowInfo {
   std::uint64_t expires_ms = 0;  // from now, without another packet
   std::uint64_t packets_out = 0;
   std::uint64_t packets_in = 0;
-};
-
-struct FlowFilter {
-  std::optional<Vni> vnet = {};
-  std::optional<Ip4> private_ip = {};
-  std::optional<Ip4> public_ip = {};
-  std::optional<Ip4> remote_ip = {};
 };
 
 struct FlowPage {
@@ -141,6 +137,22 @@ class Engine {
   // Fills `out` with flows that match, from `cursor` (0 at first) on.
   FlowPage list_flows(const FlowFilter& filter, std::span<FlowInfo> out,
                       std::uint64_t cursor, Tick now) const;
+
+  // Opens a tap (inspect.h) and gives its number. Null when it is open, else a
+  // static sentence that says why not.
+  const char* open_tap(const TapSpec& spec, Tick now, std::uint32_t* id);
+  // Gives what the tap has taken since the last time: stories, each with a
+  // newline, or FrameHeads with their bytes. `into` is empty and has the tap's
+  // room reserved, so that nothing is allocated here. Nothing when there is
+  // no such tap.
+  std::optional<TapState> read_tap(std::uint32_t id,
+                                   std::vector<std::uint8_t>& into);
+  void close_tap(std::uint32_t id);
+
+  // What would become of a packet, as the line of JSON that a tap would tell
+  // of it. Changes nothing. Null, or a sentence that says why there is no such
+  // packet.
+  const char* explain(const Question& question, Tick now, std::string* answer);
 
  private:
   explicit Engine(std::unique_ptr<Context> context);

@@ -75,20 +75,45 @@ vxlnat_flow* FlowTable::checked(std::uint32_t ref, Tick now) {
   return state_of(flow) == FlowState::kQuarantine ? &flow : nullptr;
 }
 
+template <typename SameKey>
+vxlnat_flow* FlowTable::copy(const vxlnat_flow* flow, Tick now,
+                             SameKey&& same_key) {
+  for (std::uint32_t i = 0; i < copies_used_; i++) {
+    if (state_of(copies_[i]) != FlowState::kFree && same_key(copies_[i])) {
+      return &copies_[i];
+    }
+  }
+  if (flow == nullptr || is_dead(*flow)) return nullptr;
+  for (std::uint32_t i = 0; i < copies_used_; i++) {
+    if (outside_key(copies_[i]) == outside_key(*flow)) return nullptr;
+  }
+  vxlnat_flow& made = next_copy() = *flow;
+  if (is_expired(made, now)) end_copy(made, now);
+  return state_of(made) == FlowState::kFree ? nullptr : &made;
+}
+
+void FlowTable::end_copy(vxlnat_flow& flow, Tick now) const {
+  const bool ended = !is_live(state_of(flow)) || hold_time(flow, now) == 0;
+  flow.state = static_cast<std::uint8_t>(ended ? FlowState::kFree
+                                               : FlowState::kQuarantine);
+}
+
 vxlnat_flow* FlowTable::at_inside(std::uint64_t key_hash, const FlowKey& key,
                                   Tick now) {
-  const std::uint32_t ref = index_.find(key_hash, [&](std::uint32_t r) {
-    return (r & 1) == 1 && inside_key(flows_[r / 2 - 1]) == key;
-  });
-  return checked(ref, now);
+  const std::uint32_t ref = ref_inside(key_hash, key);
+  if (!dry_) [[likely]]
+    return checked(ref, now);
+  return copy(record(ref), now,
+              [&](const vxlnat_flow& f) { return inside_key(f) == key; });
 }
 
 vxlnat_flow* FlowTable::at_outside(std::uint64_t key_hash, const FlowKey& key,
                                    Tick now) {
-  const std::uint32_t ref = index_.find(key_hash, [&](std::uint32_t r) {
-    return (r & 1) == 0 && outside_key(flows_[r / 2 - 1]) == key;
-  });
-  return checked(ref, now);
+  const std::uint32_t ref = ref_outside(key_hash, key);
+  if (!dry_) [[likely]]
+    return checked(ref, now);
+  return copy(record(ref), now,
+              [&](const vxlnat_flow& f) { return outside_key(f) == key; });
 }
 
 vxlnat_flow* FlowTable::live_inside(const FlowKey& key, Tick now,
@@ -136,6 +161,11 @@ std::uint32_t FlowTable::take_free(Tick now) {
 }
 
 vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
+  if (dry_) {
+    vxlnat_flow& made = next_copy() = like;
+    made.last_seen = static_cast<std::uint32_t>(now);
+    return &made;
+  }
   const std::uint32_t index = take_free(now);
   if (index == kNone) return nullptr;
   vxlnat_flow& flow = flows_[index];
@@ -159,6 +189,10 @@ vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
 void FlowTable::set_state(vxlnat_flow& flow, FlowState state) {
   const FlowState before = state_of(flow);
   if (before == state) return;
+  if (dry_) {
+    flow.state = static_cast<std::uint8_t>(state);
+    return;
+  }
   FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
   if (is_live(before) != is_live(state)) {
     const std::uint32_t step = is_live(state) ? 1u : ~0u;
@@ -171,15 +205,22 @@ void FlowTable::set_state(vxlnat_flow& flow, FlowState state) {
   flow.state = static_cast<std::uint8_t>(state);
 }
 
-void FlowTable::end(vxlnat_flow& flow, Tick now) {
-  const FlowState state = state_of(flow);
-  const bool tcp = static_cast<std::uint8_t>(flow.vni_proto) == kTcp;
-  std::uint32_t hold = tcp ? quarantine(flow) : 0;
+// How long the outside tuple of a live flow is held when it ends now.
+std::uint32_t FlowTable::hold_time(const vxlnat_flow& flow, Tick now) const {
+  if (static_cast<std::uint8_t>(flow.vni_proto) != kTcp) return 0;
+  const std::uint32_t hold = quarantine(flow);
   // Time spent closing without a packet counts.
-  if (timer_class(state) == TimerClass::kClosing && idle(flow, now) >= hold) {
-    hold = 0;
+  const bool closed = timer_class(state_of(flow)) == TimerClass::kClosing &&
+                      idle(flow, now) >= hold;
+  return closed ? 0 : hold;
+}
+
+void FlowTable::end(vxlnat_flow& flow, Tick now) {
+  if (dry_) {
+    end_copy(flow, now);
+    return;
   }
-  if (hold == 0) {
+  if (hold_time(flow, now) == 0) {
     release(index_of(flow));
     return;
   }

@@ -19,7 +19,9 @@
 #ifndef VXLNAT_ENGINE_FLOW_TABLE_H_
 #define VXLNAT_ENGINE_FLOW_TABLE_H_
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/bucket_index.h"
@@ -98,6 +100,27 @@ class FlowTable {
   vxlnat_flow* live_outside(const FlowKey& key, Tick now,
                             std::uint64_t known_hash = 0);
 
+  // The record of a key, whatever its state, or null. Changes nothing.
+  vxlnat_flow* peek_inside(const FlowKey& key) {
+    for (vxlnat_flow& each : copies()) {
+      if (inside_key(each) == key) return &each;
+    }
+    return record(ref_inside(hash(key), key));
+  }
+  vxlnat_flow* peek_outside(const FlowKey& key) {
+    for (vxlnat_flow& each : copies()) {
+      if (outside_key(each) == key) return &each;
+    }
+    return record(ref_outside(hash(key), key));
+  }
+
+  // While dry, look-ups give copies, flows that are made or ended are so in
+  // copies only, and the table stays as it is (explain.cc).
+  void set_dry(bool dry) {
+    dry_ = dry;
+    copies_used_ = 0;
+  }
+
   // Makes a flow from the key fields, rule and state of `like`; its outside
   // key is not in use. Null when the table is full of live flows.
   vxlnat_flow* add(const vxlnat_flow& like, Tick now);
@@ -110,7 +133,13 @@ class FlowTable {
   void end(vxlnat_flow& flow, Tick now);
 
   // Takes a record in quarantine out of the table.
-  void forget(vxlnat_flow& flow) { release(index_of(flow)); }
+  void forget(vxlnat_flow& flow) {
+    if (dry_) {
+      flow.state = static_cast<std::uint8_t>(FlowState::kFree);
+    } else {
+      release(index_of(flow));
+    }
+  }
 
   // Ends expired flows among the next `budget` records of the round.
   void sweep(Tick now, std::size_t budget);
@@ -131,6 +160,7 @@ class FlowTable {
   }
   std::uint32_t size() const { return size_; }
   const vxlnat_flow& at(std::uint32_t index) const { return flows_[index]; }
+  vxlnat_flow& at(std::uint32_t index) { return flows_[index]; }
   bool is_dead(const vxlnat_flow& flow) const;
   // The fast path reads a clock of its own and may be ahead of `now`, which is
   // a burst old: a flow seen up to a minute from now has not been idle.
@@ -155,12 +185,37 @@ class FlowTable {
   static constexpr std::uint32_t kLookForRoom = 64;
   static constexpr std::uint32_t kNone = 0xffffffff;
 
+  std::uint32_t ref_inside(std::uint64_t key_hash, const FlowKey& key) const {
+    return index_.find(key_hash, [&](std::uint32_t r) {
+      return (r & 1) == 1 && inside_key(flows_[r / 2 - 1]) == key;
+    });
+  }
+  std::uint32_t ref_outside(std::uint64_t key_hash, const FlowKey& key) const {
+    return index_.find(key_hash, [&](std::uint32_t r) {
+      return (r & 1) == 0 && outside_key(flows_[r / 2 - 1]) == key;
+    });
+  }
+  vxlnat_flow* record(std::uint32_t ref) const {
+    return ref == 0 ? nullptr : &flows_[ref / 2 - 1];
+  }
   vxlnat_flow* at_inside(std::uint64_t key_hash, const FlowKey& key, Tick now);
   vxlnat_flow* at_outside(std::uint64_t key_hash, const FlowKey& key, Tick now);
   vxlnat_flow* checked(std::uint32_t ref, Tick now);
+  template <typename SameKey>
+  vxlnat_flow* copy(const vxlnat_flow* flow, Tick now, SameKey&& same_key);
+  vxlnat_flow& next_copy() {
+    if (copies_used_ == copies_.size()) copies_used_--;
+    return copies_[copies_used_++];
+  }
+  std::span<vxlnat_flow> copies() { return {copies_.data(), copies_used_}; }
+  void end_copy(vxlnat_flow& flow, Tick now) const;
+  std::uint32_t hold_time(const vxlnat_flow& flow, Tick now) const;
   std::uint32_t quarantine(const vxlnat_flow& flow) const;
   bool is_expired(const vxlnat_flow& flow, Tick now) const;
   bool port_in_use(const PortMapKey& key, std::uint16_t port, Tick now);
+  std::optional<std::uint16_t> scan_ports(const PortMapKey& key,
+                                          std::uint16_t preferred,
+                                          Random& random, Tick now);
   std::uint32_t take_free(Tick now);
   // Ends what is over at the hand and moves on; true when it gave a record.
   bool step(Tick now);
@@ -184,6 +239,10 @@ class FlowTable {
   std::uint32_t reap_at_;
   std::vector<FlowLoad> loads_;
   PortMaps maps_;
+  // A packet meets at most its own flow, a new one, and a hairpin's.
+  std::array<vxlnat_flow, 4> copies_{};
+  std::uint32_t copies_used_ = 0;
+  bool dry_ = false;
 };
 
 }  // namespace vxlnat

@@ -86,6 +86,8 @@ class OneToOneTable {
     stats_.one_to_ones.set(stats_.one_to_ones.read() - 1);
   }
 
+  std::uint32_t size() const { return size_; }
+  vxlnat_one_to_one& at_index(std::uint32_t i) { return entries_[i]; }
   bool any_of(std::uint32_t rule) const { return first_[rule] != kNone; }
 
   // Rule `to` now covers those entries of rule `from` whose private address

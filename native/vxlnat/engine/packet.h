@@ -128,6 +128,22 @@ struct Packet {
   std::span<std::uint8_t> bytes() const { return {data, length}; }
 };
 
+// Packets are reused: clears what a stage may read that no stage before it
+// has set on every path.
+inline void begin(Packet& p) {
+  p.vlan = 0;
+  p.turns = 0;
+  p.flow_hash = 0;
+  p.drop_reason = 0xff;
+  p.from_inside = false;
+  p.arp = false;
+  p.fragment = false;
+  p.icmp = IcmpKind::kNone;
+  p.proto = 0;
+  p.src = p.dst = 0;
+  p.sport = p.dport = 0;
+}
+
 }  // namespace vxlnat
 
 #endif  // VXLNAT_ENGINE_PACKET_H_

@@ -91,11 +91,13 @@ void RemoteTable::set_state(vxlnat_remote& remote, RemoteState state) {
 
 Verdict RemoteTable::wait(Packet& packet, Ip4 ip, Tick now) {
   vxlnat_remote* remote = find(packet.vnet, ip);
+  if (remote == nullptr && dry_) return Verdict::done();
   if (remote == nullptr) remote = add(packet.vnet, ip);
   if (remote == nullptr) return drop(stats_, packet, Drop::kRemoteTableFull);
   if (state_of(*remote) == RemoteState::kNotFound && now < remote->since) {
     return drop(stats_, packet, Drop::kRemoteNotFound);
   }
+  if (dry_) return Verdict::done();
   if (state_of(*remote) != RemoteState::kAsked) begin_asking(*remote, now);
   if (static_cast<std::uint32_t>(now) - remote->asked >= kAskAgain) {
     ask(*remote, now);

@@ -50,6 +50,8 @@ class RemoteTable {
                ? remote
                : nullptr;
   }
+  // While dry, nothing is kept and nobody is asked for (explain.cc).
+  void set_dry(bool dry) { dry_ = dry; }
   // Keeps a translated packet for an unknown address and asks for it.
   Verdict wait(Packet& packet, Ip4 ip, Tick now);
 
@@ -110,6 +112,7 @@ class RemoteTable {
   std::array<Miss, kMisses> misses_{};
   std::size_t miss_at_ = 0;
   std::size_t miss_count_ = 0;
+  bool dry_ = false;
 };
 
 }  // namespace vxlnat

@@ -51,6 +51,11 @@ class RuleTable {
   std::uint32_t find_vnet(Vni vni) const;
   Vnet& vnet(std::uint32_t slot) { return vnets_[slot]; }
 
+  // Any rule of a vnet that has one.
+  std::uint32_t first_rule(std::uint32_t vnet_slot) const {
+    return vnets_[vnet_slot].first_rule;
+  }
+
   // The rule with the longest prefix that covers `ip`, or kNoSlot.
   std::uint32_t match(std::uint32_t vnet_slot, Ip4 ip) const {
     return match_from(vnets_[vnet_slot].first_rule, ip);

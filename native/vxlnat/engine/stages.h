@@ -15,12 +15,14 @@
 
 #include "engine/context.h"
 
-// Ends the sequence when a stage has ended the packet. The only macro that
-// changes the flow of control.
-#define STAGE(call)                                          \
-  do {                                                       \
-    if (Verdict stage_verdict = call; stage_verdict.ended()) \
-      return stage_verdict;                                  \
+// Ends the sequence when a stage has ended the packet, and tells who looks on
+// what it answered. The only macro that changes the flow of control.
+#define STAGE(call)                                   \
+  do {                                                \
+    const Verdict stage_verdict = call;               \
+    if (c.look != nullptr) [[unlikely]]               \
+      c.look->stage(p, #call, stage_verdict.ended()); \
+    if (stage_verdict.ended()) return stage_verdict;  \
   } while (false)
 
 namespace vxlnat {

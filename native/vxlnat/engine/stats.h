@@ -39,6 +39,12 @@ inline constexpr std::array<DropText, kDropCount> kDropTexts = {{
 // A number with one writer: a plain add costs no locked instruction.
 class Counter {
  public:
+  Counter() = default;
+  Counter(const Counter& other) : value_(other.read()) {}
+  Counter& operator=(const Counter& other) {
+    set(other.read());
+    return *this;
+  }
   void add(std::uint64_t by = 1) {
     value_.store(value_.load(std::memory_order_relaxed) + by,
                  std::memory_order_relaxed);
@@ -50,6 +56,17 @@ class Counter {
 
  private:
   std::atomic<std::uint64_t> value_{0};
+};
+
+struct Packet;
+
+// Told of each drop while somebody looks on (tap.h).
+class DropWatcher {
+ public:
+  virtual void dropped(const Packet& packet, Drop reason) = 0;
+
+ protected:
+  ~DropWatcher() = default;
 };
 
 struct Stats {
@@ -82,6 +99,8 @@ struct Stats {
   Counter remotes;
   // Index by Drop; texts in kDropTexts.
   std::array<Counter, kDropCount> drop;
+  // Worker thread only; mostly null.
+  DropWatcher* drop_watcher = nullptr;
 };
 
 }  // namespace vxlnat

@@ -31,6 +31,9 @@ inline Verdict drop(Stats& stats, Packet& packet, Drop reason) {
   packet.drop_reason = static_cast<std::uint8_t>(reason);
   stats.drops.add();
   stats.drop[static_cast<std::size_t>(reason)].add();
+  if (stats.drop_watcher != nullptr) [[unlikely]] {
+    stats.drop_watcher->dropped(packet, reason);
+  }
   return Verdict::done();
 }
 

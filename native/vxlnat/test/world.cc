@@ -74,9 +74,10 @@ static void finish(Bytes& b) {
   put16(field, checksum(&b[head], length, pseudo));
 }
 
-World::World(EngineConfig config) : max_flows_(config.max_flows) {
+World::World(EngineConfig config, std::span<std::uint8_t> shared)
+    : max_flows_(config.max_flows) {
   const char* error = nullptr;
-  engine = Engine::create(config, &error);
+  engine = Engine::create(config, &error, shared);
   if (engine == nullptr) {
     fail(__FILE__, __LINE__, error);
     return;

@@ -69,7 +69,8 @@ void check_packet(const Bytes& packet, bool outside);
 
 class World final : public Outbox {
  public:
-  explicit World(EngineConfig config = small());
+  explicit World(EngineConfig config = small(),
+                 std::span<std::uint8_t> shared = {});
 
   static EngineConfig small() {
     EngineConfig c;
