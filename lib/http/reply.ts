@@ -38,6 +38,9 @@ export function render(reply: Reply, contentMd5: boolean): Written {
   if (reply.status === 204 || reply.status === 304) {
     return { status: reply.status, headers: { ...reply.headers }, body: '' };
   }
+  if (reply.stream !== undefined) {
+    return { status: reply.status, headers: { ...reply.headers }, body: '' };
+  }
   headers['Content-Length'] = String(Buffer.byteLength(body));
   if (contentMd5) {
     headers['Content-MD5'] = createHash('md5').update(body).digest('base64');

@@ -17,6 +17,7 @@
  * logged for each request; bodies never are.
  */
 
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -189,7 +190,14 @@ function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
   for (const [name, value] of Object.entries(written.headers)) {
     res.setHeader(name, value);
   }
-  (res as restify.Response).sendRaw(written.status, written.body);
+  if (reply.stream === undefined) {
+    (res as restify.Response).sendRaw(written.status, written.body);
+  } else {
+    pour(reply.stream, written.status, res).catch((err) => {
+      request.log.error({ err }, 'stream broke off');
+      res.destroy();
+    });
+  }
   options.onReply?.({
     method: request.method,
     routeName: request.routeName,
@@ -209,6 +217,27 @@ function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
     },
     'handled',
   );
+}
+
+/**
+ * Writes a body that comes bit by bit, as fast as it is read.
+ */
+async function pour(
+  stream: NonNullable<Reply['stream']>,
+  status: number,
+  res: ServerResponse,
+): Promise<void> {
+  const listening = new AbortController();
+  res.once('close', () => listening.abort());
+  res.statusCode = status;
+  res.setHeader('Content-Type', stream.type);
+  for await (const bit of stream.open(listening.signal)) {
+    if (listening.signal.aborted) return;
+    if (bit.length > 0 && !res.write(bit)) {
+      await once(res, 'drain', { signal: listening.signal }).catch(() => {});
+    }
+  }
+  res.end();
 }
 
 /** A reply that cannot be written, such as a header value with a newline. */

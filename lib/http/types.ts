@@ -45,6 +45,11 @@ export interface Reply {
   body?: unknown;
   /** Text body with its own type, such as /metrics. */
   text?: { type: string; content: string };
+  /** A body that comes bit by bit; the signal says that nobody listens. */
+  stream?: {
+    type: string;
+    open: (signal: AbortSignal) => AsyncIterable<string | Uint8Array>;
+  };
   headers?: Record<string, string>;
 }
 

@@ -8,22 +8,23 @@
  * from the control plane or a file only. `docs/vxlnatd.md` lists the routes.
  */
 
-import {
-  type FieldError,
-  invalidParameter,
-  missingParameter,
-  ServiceError,
-} from '#lib/errors.js';
+import type { Clock } from '#lib/clock.js';
+import { missingParameter, ServiceError } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
-import { parseIpv4 } from '#lib/net/ipv4.js';
-import { isVnet } from '#lib/net/vnet.js';
 import type { Config } from './config.js';
 import type { World } from './desired.js';
-import type { Engine, FlowFilterDto, Operation } from './engine.js';
+import type {
+  Engine,
+  FlowFilterDto,
+  FlowPageDto,
+  Operation,
+} from './engine.js';
 import type { FollowStatus } from './follow.js';
 import type { HeartbeatStatus, Watch } from './heartbeat.js';
+import { lookRoutes } from './look/routes.js';
 import { exposition } from './metrics.js';
 import type { Applied } from './plan.js';
+import { Fields, flowMatch, MATCH_FIELDS } from './query.js';
 import type { ReconcileStatus } from './reconcile.js';
 import type { ResolverStats } from './svp/resolver.js';
 
@@ -31,6 +32,7 @@ import type { ResolverStats } from './svp/resolver.js';
 export interface AdminView {
   config: Config;
   engine: Engine;
+  clock: Clock;
   watch: Watch;
   applied: Applied;
   reconcile: () => ReconcileStatus;
@@ -48,79 +50,10 @@ export interface AdminView {
 const FLOWS_MAX = 10_000;
 const FLOWS_DEFAULT = 1000;
 
-function refuse(errors: FieldError[]): never {
-  throw new ServiceError(422, {
-    code: 'InvalidParameters',
-    message: 'Invalid parameters',
-    errors,
-  });
-}
-
-/** Reads typed query fields and collects what is wrong with them. */
-class Fields {
-  readonly errors: FieldError[] = [];
-  readonly #query: Record<string, unknown>;
-
-  constructor(query: Record<string, unknown>, known: string[]) {
-    this.#query = query;
-    const unknown = Object.keys(query).filter((name) => !known.includes(name));
-    if (unknown.length > 0) {
-      this.errors.push({
-        field: unknown,
-        code: 'UnknownParameters',
-        message: 'Unknown parameters',
-      });
-    }
-  }
-
-  text(name: string): string | null {
-    const value = this.#query[name];
-    return value === undefined ? null : String(value);
-  }
-
-  ip(name: string): string | null {
-    const value = this.text(name);
-    if (value === null || parseIpv4(value) !== null) return value;
-    this.errors.push(invalidParameter(name, 'must be an IPv4 address'));
-    return null;
-  }
-
-  integer(name: string, low: number, high: number): number | null {
-    const value = this.text(name);
-    if (value === null) return null;
-    const number = /^\d{1,10}$/.test(value) ? Number(value) : -1;
-    if (number >= low && number <= high) return number;
-    this.errors.push(
-      invalidParameter(name, `must be a number from ${low} to ${high}`),
-    );
-    return null;
-  }
-
-  vnet(name: string): number | null {
-    const value = this.integer(name, 0, 0xffffff);
-    return isVnet(value) ? value : null;
-  }
-
-  /** Refuses the request when anything was wrong. */
-  check(): void {
-    if (this.errors.length > 0) refuse(this.errors);
-  }
-}
-
 function flowFilter(query: Record<string, unknown>): FlowFilterDto {
-  const fields = new Fields(query, [
-    'vnet',
-    'private_ip',
-    'public_ip',
-    'remote_ip',
-    'limit',
-    'cursor',
-  ]);
+  const fields = new Fields(query, [...MATCH_FIELDS, 'limit', 'cursor']);
   const filter: FlowFilterDto = {
-    vnet: fields.vnet('vnet'),
-    private_ip: fields.ip('private_ip'),
-    public_ip: fields.ip('public_ip'),
-    remote_ip: fields.ip('remote_ip'),
+    ...flowMatch(fields),
     limit: fields.integer('limit', 1, FLOWS_MAX) ?? FLOWS_DEFAULT,
     cursor: fields.integer('cursor', 0, 2 ** 32 - 1) ?? 0,
   };
@@ -268,6 +201,48 @@ async function removeFlow(view: AdminView, request: Request): Promise<Reply> {
   return { status: 204 };
 }
 
+/** Flows ended in one call of the engine. */
+const KILL_BATCH = 1000;
+
+/**
+ * Ends every flow that matches; with `dry_run` only counts them. A filter must
+ * be given: nobody ends all flows by a slip.
+ */
+async function removeMatching(
+  view: AdminView,
+  request: Request,
+): Promise<Reply> {
+  const fields = new Fields(request.query, [...MATCH_FIELDS, 'dry_run']);
+  const match = flowMatch(fields);
+  const dry = fields.word('dry_run', ['true', 'false']) === 'true';
+  if (Object.values(match).every((value) => value === null)) {
+    fields.errors.push(missingParameter('vnet'));
+  }
+  fields.check();
+  let flows = 0;
+  for (let cursor: number | null = 0; cursor !== null; ) {
+    const page: FlowPageDto = await view.engine.flows({
+      ...match,
+      limit: KILL_BATCH,
+      cursor,
+    });
+    cursor = page.cursor;
+    flows += page.flows.length;
+    if (dry || page.flows.length === 0) continue;
+    await view.engine.apply(
+      page.flows.map(({ proto, public_ip, public_port, ...flow }) => ({
+        op: 'remove_flow',
+        proto,
+        public_ip,
+        public_port,
+        remote_ip: flow.remote_ip,
+        remote_port: flow.remote_port,
+      })),
+    );
+  }
+  return { status: 200, body: { flows, dry_run: dry } };
+}
+
 /** The admin routes over a view. */
 export function adminRoutes(view: AdminView): Route[] {
   const get = (
@@ -289,6 +264,13 @@ export function adminRoutes(view: AdminView): Route[] {
       name: 'deleteflow',
       handler: (request) => removeFlow(view, request),
     },
+    {
+      method: 'DELETE',
+      path: '/flows/matching',
+      name: 'deleteflows',
+      handler: (request) => removeMatching(view, request),
+    },
+    ...lookRoutes(view.engine, view.clock),
     get('/rules', 'listrules', (request) => rules(view, request)),
     get('/publics', 'listpublics', () => publics(view)),
     get('/config', 'config', () => ({

@@ -269,6 +269,7 @@ export class App {
       adminRoutes({
         config: this.#config,
         engine,
+        clock,
         watch,
         applied: this.reconciler.applied,
         reconcile: () => this.reconciler.status(),

@@ -17,7 +17,10 @@ import type {
   IoConfigDto,
   Operation,
   OperationResult,
+  QuestionDto,
   StatsDto,
+  TapReadDto,
+  TapSpecDto,
 } from '#native/native.js';
 
 export type {
@@ -26,13 +29,23 @@ export type {
   EngineEvent,
   FlowDto,
   FlowFilterDto,
+  FlowMatchDto,
   FlowPageDto,
   IoConfigDto,
   Operation,
   OperationResult,
+  QuestionDto,
   StatsDto,
+  TapReadDto,
+  TapSpecDto,
   TimersDto,
 } from '#native/native.js';
+
+/** An open tap. */
+export interface Tap {
+  read(): Promise<TapReadDto>;
+  close(): Promise<void>;
+}
 
 /** A running engine. */
 export interface Engine {
@@ -41,6 +54,10 @@ export interface Engine {
   stats(): StatsDto;
   drops(): DropDto[];
   flows(filter: FlowFilterDto): Promise<FlowPageDto>;
+  /** Looks on while packets pass; whoever opens a tap closes it. */
+  openTap(spec: TapSpecDto): Promise<Tap>;
+  /** The story of a packet that is not sent, as JSON text. */
+  explain(question: QuestionDto): Promise<string>;
   /** One gratuitous ARP request (RFC 5227); throws when it cannot be sent. */
   announceArp(interfaceName: string, ip: string): void;
   /** Stops the engine; a second call does nothing. */
@@ -73,6 +90,8 @@ export async function openNativeEngine(
     stats: () => native.stats(),
     drops: () => native.drops(),
     flows: (filter) => native.flows(filter),
+    openTap: (spec) => native.openTap(spec),
+    explain: (question) => native.explain(question),
     announceArp,
     close: () => native.close(),
   };

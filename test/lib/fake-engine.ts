@@ -16,7 +16,10 @@ import type {
   FlowPageDto,
   Operation,
   OperationResult,
+  QuestionDto,
   StatsDto,
+  TapReadDto,
+  TapSpecDto,
 } from '#native/native.js';
 
 type RuleOperation = Extract<Operation, { op: 'set_rule' }>;
@@ -107,13 +110,43 @@ export class FakeEngine {
         (filter.vnet === null || flow.vnet === filter.vnet) &&
         (filter.private_ip === null || flow.private_ip === filter.private_ip) &&
         (filter.public_ip === null || flow.public_ip === filter.public_ip) &&
-        (filter.remote_ip === null || flow.remote_ip === filter.remote_ip),
+        (filter.remote_ip === null || flow.remote_ip === filter.remote_ip) &&
+        (filter.proto === null || flow.proto === filter.proto) &&
+        (filter.port === null ||
+          [flow.private_port, flow.public_port, flow.remote_port].includes(
+            filter.port,
+          )),
     );
     const end = filter.cursor + filter.limit;
     return {
       flows: all.slice(filter.cursor, end),
       cursor: end < all.length ? end : null,
     };
+  }
+
+  /** What the next tap gives, one read after another; the last is done. */
+  tapReads: TapReadDto[] = [];
+  readonly taps: TapSpecDto[] = [];
+  openTaps = 0;
+
+  async openTap(spec: TapSpecDto) {
+    this.taps.push(spec);
+    this.openTaps += 1;
+    const reads = [...this.tapReads];
+    const last = { data: new ArrayBuffer(0), now_ms: 0, seen: 0, lost: 0 };
+    return {
+      read: async () => reads.shift() ?? { ...last, done: true },
+      close: async () => {
+        this.openTaps -= 1;
+      },
+    };
+  }
+
+  readonly questions: QuestionDto[] = [];
+
+  async explain(question: QuestionDto): Promise<string> {
+    this.questions.push(question);
+    return '{"packet":1,"time_ms":2,"direction":"out","steps":[],"verdict":"sent"}';
   }
 
   announceArp(interfaceName: string, ip: string): void {

@@ -56,6 +56,32 @@ Napi::Value engine_flows(const Info& info) {
   return engine->flows(info.Env(), flow_query(Field(info[1], "filter")));
 }
 
+Napi::Value engine_tap_open(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->tap_open(info.Env(), tap_spec(Field(info[1], "spec")));
+}
+
+Napi::Value engine_tap_read(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  const auto number = [&](std::size_t i, const char* name) {
+    return static_cast<std::uint32_t>(
+        Field(info[i], name).number(0, 0xffffffff));
+  };
+  return engine->tap_read(info.Env(), number(1, "id"), number(2, "room"));
+}
+
+Napi::Value engine_tap_close(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->tap_close(
+      info.Env(),
+      static_cast<std::uint32_t>(Field(info[1], "id").number(0, 0xffffffff)));
+}
+
+Napi::Value engine_explain(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->explain(info.Env(), question(Field(info[1], "question")));
+}
+
 Napi::Value engine_close(const Info& info) {
   return EngineObject::of(info[0])->close(info.Env());
 }
@@ -79,6 +105,10 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   add<engine_stats>(exports, "engineStats");
   add<engine_drops>(exports, "engineDrops");
   add<engine_flows>(exports, "engineFlows");
+  add<engine_tap_open>(exports, "engineTapOpen");
+  add<engine_tap_read>(exports, "engineTapRead");
+  add<engine_tap_close>(exports, "engineTapClose");
+  add<engine_explain>(exports, "engineExplain");
   add<engine_close>(exports, "engineClose");
   add<announce_arp>(exports, "announceArp");
   return exports;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "addon/convert.h"
+#include "addon/inspect.h"
 
 namespace vxlnat::addon {
 
@@ -60,11 +61,6 @@ std::array<std::uint8_t, 16> seed(const Field& from) {
   }
   if (!ok) from.fail("expected 32 hex digits");
   return bytes;
-}
-
-std::optional<Ip4> ip_or_null(const Field& field) {
-  if (field.is_null()) return std::nullopt;
-  return field.ip();
 }
 
 Operation add_ul3(const Field& from) {
@@ -211,11 +207,7 @@ std::vector<Operation> operations(const Field& from) {
 
 FlowQuery flow_query(const Field& from) {
   FlowQuery query;
-  const Field of_vnet = from.get("vnet");
-  if (!of_vnet.is_null()) query.filter.vnet = vnet(of_vnet);
-  query.filter.private_ip = ip_or_null(from.get("private_ip"));
-  query.filter.public_ip = ip_or_null(from.get("public_ip"));
-  query.filter.remote_ip = ip_or_null(from.get("remote_ip"));
+  query.filter = flow_filter(from);
   query.limit = from.get("limit").number(1, 1u << 20);
   query.cursor = from.get("cursor").number(0, kMaxExact);
   return query;

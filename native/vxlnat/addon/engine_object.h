@@ -25,6 +25,7 @@
 
 #include "addon/convert.h"
 #include "addon/events.h"
+#include "addon/inspect.h"
 #include "io/worker.h"
 
 namespace vxlnat::addon {
@@ -44,6 +45,11 @@ class EngineObject {
   Napi::Value stats(Napi::Env env) const;
   Napi::Value drops(Napi::Env env) const;
   Napi::Value flows(Napi::Env env, const FlowQuery& query);
+  // Looking into the engine (inspect.cc).
+  Napi::Value tap_open(Napi::Env env, const TapSpec& spec);
+  Napi::Value tap_read(Napi::Env env, std::uint32_t id, std::uint32_t room);
+  Napi::Value tap_close(Napi::Env env, std::uint32_t id);
+  Napi::Value explain(Napi::Env env, const Question& asked);
   // Ends the worker and rejects what waits with a ClosedError.
   Napi::Value close(Napi::Env env);
 

@@ -43,7 +43,10 @@ import type {
   NativeBinding,
   Operation,
   OperationResult,
+  QuestionDto,
   StatsDto,
+  TapReadDto,
+  TapSpecDto,
 } from './native.js';
 import {
   type EngineOptions,
@@ -55,6 +58,14 @@ import {
 export * from './errors.js';
 export type * from './native.js';
 export type { EngineOptions, IoOptions } from './options.js';
+
+/** An open tap; whoever opened it closes it. */
+export interface Tap {
+  /** What was taken since the last time. */
+  read(): Promise<TapReadDto>;
+  /** Ends it and frees its memory; harmless when called again. */
+  close(): Promise<void>;
+}
 
 /** Receives events in small batches. */
 export type EventHandler = (events: EngineEvent[]) => void;
@@ -149,6 +160,8 @@ export class VxlNat {
       private_ip: filter.private_ip ?? null,
       public_ip: filter.public_ip ?? null,
       remote_ip: filter.remote_ip ?? null,
+      proto: filter.proto ?? null,
+      port: filter.port ?? null,
       limit: filter.limit ?? 1000,
       cursor: filter.cursor ?? 0,
     };
@@ -159,6 +172,45 @@ export class VxlNat {
       );
     }
     return this.#wait(() => this.#binding.engineFlows(this.#handle, whole));
+  }
+
+  /**
+   * Opens a tap on the packets that match.
+   * @throws InvalidValueError when it cannot be opened so
+   */
+  async openTap(spec: TapSpecDto): Promise<Tap> {
+    this.#open();
+    const { error, id } = await this.#wait(() =>
+      this.#binding.engineTapOpen(this.#handle, spec),
+    );
+    if (error !== null) throw new InvalidValueError('tap', error);
+    return {
+      read: async () => {
+        const read = await this.#wait(() =>
+          this.#binding.engineTapRead(this.#handle, id, spec.room),
+        );
+        if (read === null) throw new EngineClosedError('the tap is closed');
+        return read;
+      },
+      close: async () => {
+        if (this.#closing !== null) return;
+        await this.#wait(() => this.#binding.engineTapClose(this.#handle, id));
+      },
+    };
+  }
+
+  /**
+   * What would become of a packet; nothing is sent and nothing changes.
+   * @returns the packet's story as JSON text
+   * @throws InvalidValueError when there is no such packet
+   */
+  async explain(question: QuestionDto): Promise<string> {
+    this.#open();
+    const { error, answer } = await this.#wait(() =>
+      this.#binding.engineExplain(this.#handle, question),
+    );
+    if (error !== null) throw new InvalidValueError('question', error);
+    return answer;
   }
 
   /** Ends the worker and frees everything; harmless when called again. */

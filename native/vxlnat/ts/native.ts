@@ -172,12 +172,19 @@ export interface FlowDto {
   packets_in: number;
 }
 
-/** Narrows `flows`; null means any. `cursor` from the answer before. */
-export interface FlowFilterDto {
+/** Narrows what is looked at; null means any. */
+export interface FlowMatchDto {
   vnet: number | null;
   private_ip: string | null;
   public_ip: string | null;
   remote_ip: string | null;
+  proto: number | null;
+  /** The private, public or remote one; of ICMP the identifier. */
+  port: number | null;
+}
+
+/** Narrows `flows`; `cursor` from the answer before. */
+export interface FlowFilterDto extends FlowMatchDto {
   limit: number;
   cursor: number;
 }
@@ -186,6 +193,54 @@ export interface FlowPageDto {
   flows: FlowDto[];
   /** Where to go on, or null at the end. */
   cursor: number | null;
+}
+
+/** Where on its way a packet is copied; see engine/inspect.h. */
+export type PointDto = 'outer' | 'inner' | 'translated' | 'drop';
+
+/** One look into the engine: which packets, and what of them. */
+export interface TapSpecDto {
+  filter: FlowMatchDto;
+  /** `out` from a fabric, `in` from the Internet. */
+  direction: 'out' | 'in' | null;
+  /** Only packets dropped for this reason of drops.def. */
+  drop: string | null;
+  /** Where packets are copied; none: each packet's story is told. */
+  points: PointDto[];
+  /** Bytes of a packet that are copied. */
+  snap: number;
+  /** How many are taken, then it ends. */
+  packets: number;
+  lifetime_ms: number;
+  /** Bytes kept until somebody reads them. */
+  room: number;
+}
+
+/** What a tap has taken since it was last read. */
+export interface TapReadDto {
+  /** Lines of JSON, or FrameHeads (engine/inspect.h) with their bytes. */
+  data: ArrayBuffer;
+  /** The engine's clock, which the times in `data` are of. */
+  now_ms: number;
+  done: boolean;
+  seen: number;
+  lost: number;
+}
+
+/** A packet to explain. */
+export interface QuestionDto {
+  direction: 'out' | 'in';
+  vnet: number;
+  src: string;
+  dst: string;
+  /** ICMP echo: the identifier, with either port. */
+  sport: number;
+  dport: number;
+  proto: number;
+  tcp_flags: number;
+  icmp_type: number;
+  ttl: number;
+  size: number;
 }
 
 /** The addon's exports, as `binding.cc` registers them. */
@@ -205,6 +260,23 @@ export interface NativeBinding {
   engineDrops(handle: object): DropDto[];
   /** Copies at most `limit` matching flows; the worker does the copying. */
   engineFlows(handle: object, filter: FlowFilterDto): Promise<FlowPageDto>;
+  /** Opens a tap; `id` is 0 when `error` says why not. */
+  engineTapOpen(
+    handle: object,
+    spec: TapSpecDto,
+  ): Promise<{ error: string | null; id: number }>;
+  /** Takes what was kept, or null when there is no such tap. */
+  engineTapRead(
+    handle: object,
+    id: number,
+    room: number,
+  ): Promise<TapReadDto | null>;
+  engineTapClose(handle: object, id: number): Promise<void>;
+  /** The story of a packet that is not sent, as JSON text. */
+  engineExplain(
+    handle: object,
+    question: QuestionDto,
+  ): Promise<{ error: string | null; answer: string }>;
   /** Stops the worker and frees everything; a second call does nothing. */
   engineClose(handle: object): Promise<void>;
   /** Sends one gratuitous ARP request (RFC 5227 announcement) for `ip`. */

@@ -4,101 +4,10 @@
 
 /** The admin interface over HTTP, and vxlnatadm against it. */
 
-import test, { type Test } from 'tape';
+import test from 'tape';
 import { rulesDigest } from '#lib/model/rules-digest.js';
-import { silentLogger } from '#lib/service/log.js';
-import { FakeEngine } from '#test/fake-engine.js';
-import { startHttp } from '#test/http-server.js';
-import { manualClock } from '#test/manual-clock.js';
-import { type Ask, vxlnatadm } from '../../../services/vxlnatd/adm/commands.js';
 import { span, table } from '../../../services/vxlnatd/adm/table.js';
-import { adminRoutes } from '../../../services/vxlnatd/admin.js';
-import { noAnnouncer } from '../../../services/vxlnatd/announce/none.js';
-import { completeConfig } from '../../../services/vxlnatd/config.js';
-import { Watch } from '../../../services/vxlnatd/heartbeat.js';
-import { unmanagedKernel } from '../../../services/vxlnatd/os/unmanaged.js';
-import { parseProtoFile } from '../../../services/vxlnatd/proto-file.js';
-import { Reconciler } from '../../../services/vxlnatd/reconcile.js';
-import { Resolver } from '../../../services/vxlnatd/svp/resolver.js';
-
-const RULES = `
-bind 192.168.12.6
-map 1 0 90:b8:d0:00:00:01 10.4.4.1/22 3.3.3.2
-map 2 0 90:b8:d0:00:00:02 10.6.6.1/24 3.3.3.3
-fixed 1 0 10.4.5.1 3.3.3.5
-`;
-
-function flow(vnet: number, port: number) {
-  return {
-    vnet,
-    proto: 6,
-    private_ip: '10.4.5.9',
-    private_port: port,
-    public_ip: '3.3.3.2',
-    public_port: port,
-    remote_ip: '198.51.100.7',
-    remote_port: 80,
-    state: 'established',
-    idle_ms: 61_000,
-    expires_ms: 7_379_000,
-    packets_out: 12,
-    packets_in: 10,
-  };
-}
-
-async function setUp(t: Test) {
-  const engine = new FakeEngine();
-  const clock = manualClock();
-  const log = silentLogger();
-  const desired = parseProtoFile('f', RULES);
-  const gratuitous = { start: () => {}, stop: () => {}, close: () => {} };
-  const reconciler = new Reconciler({
-    engine,
-    kernel: unmanagedKernel(noAnnouncer(), gratuitous, null),
-    source: { desired: () => desired, position: () => 4 },
-    clock,
-    log,
-  });
-  const resolver = new Resolver({ engine, lookUp: null, log });
-  const config = completeConfig({ underlay: {} });
-  config.external.ip = '203.0.113.2';
-  reconciler.kick();
-  await reconciler.settled();
-  engine.flowList = [flow(1, 1001), flow(1, 1002), flow(2, 1003)];
-  engine.dropList = [
-    { name: 'no_rule', sentence: 'no rule covers the source', count: 7 },
-    { name: 'no_vnet', sentence: 'unknown vnet', count: 0 },
-  ];
-  const progress = { frozen: false, value: 1 };
-  const watch = new Watch(() => {
-    if (!progress.frozen) progress.value += 1;
-    return progress.value;
-  }, clock);
-  const http = await startHttp(
-    t,
-    adminRoutes({
-      config,
-      engine,
-      watch,
-      applied: reconciler.applied,
-      reconcile: () => reconciler.status(),
-      resolver: () => resolver.stats(),
-      follow: null,
-      heartbeat: null,
-      connected: null,
-      world: null,
-      uptimeMs: () => 7_260_000,
-    }),
-  );
-  const ask: Ask = async (url, method) => {
-    const response = await fetch(url, { method });
-    const text = await response.text();
-    const body = text === '' ? null : JSON.parse(text);
-    return { status: response.status, body };
-  };
-  const adm = (...argv: string[]) => vxlnatadm(['-u', http.url, ...argv], ask);
-  return { engine, clock, config, desired, reconciler, progress, http, adm };
-}
+import { setUp } from './admin-world.js';
 
 test('health is 200 while the engine works and rules hold', async (t) => {
   const { http, clock, progress, config } = await setUp(t);

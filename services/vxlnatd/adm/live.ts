@@ -1,0 +1,131 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Commands of vxlnatadm that last: packets as they pass, and pictures that
+ * are drawn again and again.
+ */
+
+import { UsageError } from '#lib/errors.js';
+import type { Options } from './arguments.js';
+import { writeFlows, writeStory } from './show.js';
+
+/** What a run of vxlnatadm left. */
+export interface Outcome {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** One request to the daemon. @throws when nobody answers */
+export type Ask = (
+  url: string,
+  method: 'GET' | 'DELETE',
+) => Promise<{ status: number; body: unknown }>;
+
+/** The daemon and the terminal, as a command sees them. */
+export interface Live {
+  ask: Ask;
+  /** An answer that comes bit by bit; `body` when it is a refusal. */
+  open: (url: string) => Promise<{
+    status: number;
+    body: unknown;
+    bits: AsyncIterable<Uint8Array>;
+  }>;
+  /** Writes to the terminal at once. */
+  write: (text: string) => void;
+  /** Opens a file to write; `-` is the standard output. */
+  save: (path: string) => {
+    write: (bytes: Uint8Array) => Promise<void>;
+    end: () => Promise<void>;
+  };
+  /** Resolves to false when the user wants no more. */
+  pause: (ms: number) => Promise<boolean>;
+  /** Lines of the terminal. */
+  rows: () => number;
+}
+
+/** The URL of a request. */
+export function address(
+  options: Options,
+  path: string,
+  query: URLSearchParams,
+): string {
+  const search = query.toString();
+  const url = `${options.url.replace(/\/$/, '')}${path}`;
+  return search === '' ? url : `${url}?${search}`;
+}
+
+/** What a refusal of the daemon leaves. */
+export function refusal(httpStatus: number, body: unknown): Outcome {
+  const { code, message, errors } = (body ?? {}) as {
+    code?: string;
+    message?: string;
+    errors?: { field: string; message: string }[];
+  };
+  const fields = (errors ?? []).map((e) => ` ${e.field}: ${e.message}`);
+  const text =
+    `${code ?? httpStatus}: ` +
+    `${message ?? 'no reason given'}${fields.join(';')}`;
+  return { status: 1, stdout: '', stderr: `vxlnatadm: ${text}\n` };
+}
+
+const DONE: Outcome = { status: 0, stdout: '', stderr: '' };
+
+/** Whole lines out of bits. */
+async function* lines(bits: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const bit of bits) {
+    const parts = (rest + decoder.decode(bit, { stream: true })).split('\n');
+    rest = parts.pop() ?? '';
+    yield* parts;
+  }
+}
+
+async function trace(options: Options, live: Live): Promise<Outcome> {
+  const answer = await live.open(address(options, '/trace', options.query));
+  if (answer.status >= 300) return refusal(answer.status, answer.body);
+  for await (const line of lines(answer.bits)) {
+    live.write(
+      options.json ? `${line}\n` : `${writeStory(JSON.parse(line))}\n`,
+    );
+  }
+  return DONE;
+}
+
+async function pcap(options: Options, live: Live): Promise<Outcome> {
+  if (options.write === null) throw new UsageError('pcap needs -w FILE');
+  const answer = await live.open(address(options, '/pcap', options.query));
+  if (answer.status >= 300) return refusal(answer.status, answer.body);
+  const file = live.save(options.write);
+  try {
+    for await (const bit of answer.bits) await file.write(bit);
+  } finally {
+    await file.end();
+  }
+  return DONE;
+}
+
+/** Clears the terminal and writes as much of a text as it has lines. */
+export function draw(live: Live, text: string): void {
+  const shown = text.split('\n').slice(0, Math.max(1, live.rows() - 1));
+  live.write(`\x1b[H\x1b[2J${shown.join('\n')}\n`);
+}
+
+async function watchFlows(options: Options, live: Live): Promise<Outcome> {
+  do {
+    const url = address(options, '/flows', options.query);
+    const { status, body } = await live.ask(url, 'GET');
+    if (status >= 300) return refusal(status, body);
+    if (options.json) live.write(`${JSON.stringify(body)}\n`);
+    else draw(live, writeFlows(body as Parameters<typeof writeFlows>[0]));
+  } while (await live.pause(options.intervalMs));
+  return DONE;
+}
+
+/** Commands that last, by name. */
+export const LASTING: Readonly<
+  Record<string, (options: Options, live: Live) => Promise<Outcome>>
+> = { trace, pcap, flows: watchFlows };

@@ -1,0 +1,138 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/** The admin interface over a fake engine, and vxlnatadm against it. */
+
+import type { Test } from 'tape';
+import { silentLogger } from '#lib/service/log.js';
+import { FakeEngine } from '#test/fake-engine.js';
+import { startHttp } from '#test/http-server.js';
+import { manualClock } from '#test/manual-clock.js';
+import {
+  type Live,
+  vxlnatadm,
+} from '../../../services/vxlnatd/adm/commands.js';
+import { adminRoutes } from '../../../services/vxlnatd/admin.js';
+import { noAnnouncer } from '../../../services/vxlnatd/announce/none.js';
+import { completeConfig } from '../../../services/vxlnatd/config.js';
+import { Watch } from '../../../services/vxlnatd/heartbeat.js';
+import { unmanagedKernel } from '../../../services/vxlnatd/os/unmanaged.js';
+import { parseProtoFile } from '../../../services/vxlnatd/proto-file.js';
+import { Reconciler } from '../../../services/vxlnatd/reconcile.js';
+import { Resolver } from '../../../services/vxlnatd/svp/resolver.js';
+
+const RULES = `
+bind 192.168.12.6
+map 1 0 90:b8:d0:00:00:01 10.4.4.1/22 3.3.3.2
+map 2 0 90:b8:d0:00:00:02 10.6.6.1/24 3.3.3.3
+fixed 1 0 10.4.5.1 3.3.3.5
+`;
+
+function flow(vnet: number, port: number) {
+  return {
+    vnet,
+    proto: 6,
+    private_ip: '10.4.5.9',
+    private_port: port,
+    public_ip: '3.3.3.2',
+    public_port: port,
+    remote_ip: '198.51.100.7',
+    remote_port: 80,
+    state: 'established',
+    idle_ms: 61_000,
+    expires_ms: 7_379_000,
+    packets_out: 12,
+    packets_in: 10,
+  };
+}
+
+export async function setUp(t: Test) {
+  const engine = new FakeEngine();
+  const clock = manualClock();
+  const log = silentLogger();
+  const desired = parseProtoFile('f', RULES);
+  const gratuitous = { start: () => {}, stop: () => {}, close: () => {} };
+  const reconciler = new Reconciler({
+    engine,
+    kernel: unmanagedKernel(noAnnouncer(), gratuitous, null),
+    source: { desired: () => desired, position: () => 4 },
+    clock,
+    log,
+  });
+  const resolver = new Resolver({ engine, lookUp: null, log });
+  const config = completeConfig({ underlay: {} });
+  config.external.ip = '203.0.113.2';
+  reconciler.kick();
+  await reconciler.settled();
+  engine.flowList = [flow(1, 1001), flow(1, 1002), flow(2, 1003)];
+  engine.dropList = [
+    { name: 'no_rule', sentence: 'no rule covers the source', count: 7 },
+    { name: 'no_vnet', sentence: 'unknown vnet', count: 0 },
+  ];
+  const progress = { frozen: false, value: 1 };
+  const watch = new Watch(() => {
+    if (!progress.frozen) progress.value += 1;
+    return progress.value;
+  }, clock);
+  const http = await startHttp(
+    t,
+    adminRoutes({
+      config,
+      engine,
+      clock,
+      watch,
+      applied: reconciler.applied,
+      reconcile: () => reconciler.status(),
+      resolver: () => resolver.stats(),
+      follow: null,
+      heartbeat: null,
+      connected: null,
+      world: null,
+      uptimeMs: () => 7_260_000,
+    }),
+  );
+  const ask: Live['ask'] = async (url, method) => {
+    const response = await fetch(url, { method });
+    const text = await response.text();
+    const body = text === '' ? null : JSON.parse(text);
+    return { status: response.status, body };
+  };
+  const screen: string[] = [];
+  const files = new Map<string, Buffer[]>();
+  const live: Live = {
+    ask,
+    async open(url) {
+      const response = await fetch(url);
+      return {
+        status: response.status,
+        body: response.status >= 300 ? await response.json() : null,
+        bits: response.body as unknown as AsyncIterable<Uint8Array>,
+      };
+    },
+    write: (text) => void screen.push(text),
+    save(path) {
+      const parts: Buffer[] = [];
+      files.set(path, parts);
+      return {
+        write: async (bytes) => void parts.push(Buffer.from(bytes)),
+        end: async () => {},
+      };
+    },
+    pause: async () => screen.length < 3,
+    rows: () => 24,
+  };
+  const adm = (...argv: string[]) => vxlnatadm(['-u', http.url, ...argv], live);
+  return {
+    engine,
+    clock,
+    config,
+    desired,
+    reconciler,
+    progress,
+    http,
+    adm,
+    screen,
+    files,
+  };
+}
