@@ -137,6 +137,8 @@ Operation remove_flow(const Field& from) {
   };
 }
 
+Operation finish_adoption(const Field&) { return FinishAdoption{}; }
+
 struct Reader {
   std::string_view op;
   Operation (*read)(const Field& from);
@@ -154,6 +156,7 @@ constexpr Reader kReaders[] = {
     {"remove_remote_mac", remove_remote_mac},
     {"remote_not_found", remote_not_found},
     {"remove_flow", remove_flow},
+    {"finish_adoption", finish_adoption},
 };
 
 Operation operation(const Field& from) {

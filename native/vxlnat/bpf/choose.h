@@ -114,14 +114,15 @@ INLINE int is_shared(const struct packet* p, __u8 icmp) {
          (p->proto == IPPROTO_ICMP && p->icmp == icmp);
 }
 
-/* Whether no rule of the vnet covers `ip`, or has it as its router's. */
-INLINE int lies_outside(const struct choice* c, __u32 ip, int router_only) {
+/* Whether no rule of the vnet covers `ip`. */
+INLINE int lies_outside(const struct choice* c, __u32 ip) {
   __u32 at = c->first;
   for (int i = 0; i < MAX_RULES; i++) {
     if (at == VXLNAT_NO_RULE) return 1;
     struct vxlnat_rule* rule = rule_at(at);
-    if (!rule || rule->vni != c->vni || rule->router_ip == ip) return 0;
-    if (!router_only && (ip & rule->mask) == rule->prefix) return 0;
+    if (!rule || (ip & rule->mask) == rule->prefix || rule->vni != c->vni) {
+      return 0;
+    }
     at = READ_ONCE(rule->next);
     BARRIER();
     if (READ_ONCE(rule->state) != VXLNAT_RULE_LIVE) return 0;
@@ -179,8 +180,7 @@ INLINE int choose_outbound(struct choice* c, const struct packet* p, __u32 vni,
     if (found == FOUND) {
       int why = choose_flow(c, &at, 1, now);
       if (why) return why;
-      if (!(c->router_bits & router_bit(p->dst))) return 0;
-      return lies_outside(c, p->dst, 1) ? 0 : VXLNAT_UP_HAIRPIN;
+      return c->router_bits & router_bit(p->dst) ? VXLNAT_UP_HAIRPIN : 0;
     }
     if (found == UNSURE) return VXLNAT_UP_NO_FLOW;
   }
@@ -189,7 +189,7 @@ INLINE int choose_outbound(struct choice* c, const struct packet* p, __u32 vni,
   }
   int why = choose_entry(c, &at, 1);
   if (why) return why;
-  return lies_outside(c, p->dst, 0) ? 0 : VXLNAT_UP_HAIRPIN;
+  return lies_outside(c, p->dst) ? 0 : VXLNAT_UP_HAIRPIN;
 }
 
 /* No address is a rule's and a 1:1 entry's, so the order does not matter. */

@@ -73,7 +73,8 @@ INLINE int pass(void) {
   return XDP_PASS;
 }
 
-INLINE int receive(struct xdp_md* ctx) {
+SEC("xdp")
+int ingress(struct xdp_md* ctx) {
   void* data = FRAME_EDGE(ctx, data);
   void* end = FRAME_EDGE(ctx, data_end);
   __u32 port = port_of(ctx->ingress_ifindex);
@@ -102,9 +103,6 @@ INLINE int receive(struct xdp_md* ctx) {
   }
   return pass();
 }
-
-SEC("xdp")
-int ingress(struct xdp_md* ctx) { return receive(ctx); }
 
 /* Answers a page of vxlnat_next_hop in place. */
 SEC("xdp")

@@ -9,6 +9,7 @@
 
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/recover.h"
 #include "engine/stages.h"
 
 namespace vxlnat {
@@ -175,13 +176,24 @@ const char* apply_one(Context& c, const RemoveFlow& op) {
   return nullptr;
 }
 
+const char* apply_one(Context& c, const FinishAdoption&) {
+  drop_inherited(c);
+  return nullptr;
+}
+
 }  // namespace
+
+const char* change(Context& c, const Operation& operation) {
+  return std::visit([&c](const auto& op) { return apply_one(c, op); },
+                    operation);
+}
 
 const char* Engine::apply(const Operation& operation, Tick now, Outbox& out) {
   context_->now = now;
   context_->out = &out;
-  return std::visit([this](const auto& op) { return apply_one(*context_, op); },
-                    operation);
+  const char* error = change(*context_, operation);
+  if (error == nullptr) confirm(*context_, operation);
+  return error;
 }
 
 }  // namespace vxlnat

@@ -18,7 +18,7 @@ namespace vxlnat {
 
 namespace {
 
-Drop by_entry(Context& c, Packet& p, const vxlnat_one_to_one& entry) {
+Drop by_entry(Context& c, Packet& p, vxlnat_one_to_one& entry) {
   if (!c.rules.is_live(entry.rule)) return Drop::kNoRule;
   if (p.first && p.icmp == IcmpKind::kOther) {
     const std::uint8_t type = p.data[p.l4];
@@ -30,6 +30,7 @@ Drop by_entry(Context& c, Packet& p, const vxlnat_one_to_one& entry) {
   p.vnet_slot = c.rules.at(entry.rule).vnet_slot;
   p.rule = entry.rule;
   p.vlan = entry.vlan;
+  p.host = &entry.host;
   p.translation = {.src = p.src,
                    .dst = entry.private_ip,
                    .src_port = p.sport,
@@ -52,6 +53,7 @@ Drop by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
   p.vnet_slot = rule.vnet_slot;
   p.rule = flow.rule;
   p.vlan = rule.vlan;
+  p.host = &flow.host;
   p.translation = {.src = p.src,
                    .dst = flow.private_ip,
                    .src_port = p.sport,
@@ -66,7 +68,7 @@ Drop resolve_inbound(Context& c, Packet& p) {
   if (p.first && p.icmp == IcmpKind::kError) {
     return resolve_error_inbound(c, p);
   }
-  const vxlnat_one_to_one* entry = c.one_to_ones.find_public(p.dst);
+  vxlnat_one_to_one* entry = c.one_to_ones.find_public(p.dst);
   if (entry != nullptr) return by_entry(c, p, *entry);
   if (!p.first) {
     return recall_fragment(c, p, kOutside) ? Drop::kCount : Drop::kNoFlow;

@@ -121,10 +121,14 @@ struct RemoveFlow {
   std::uint16_t remote_port = 0;
 };
 
+// Everything has been said since Engine::adopt: what was taken over and not
+// said again goes.
+struct FinishAdoption {};
+
 using Operation =
     std::variant<AddUl3, RemoveUl3, SetRule, RemoveRule, SetOneToOne,
                  RemoveOneToOne, SetRemote, RemoveRemote, RemoveRemoteMac,
-                 RemoteNotFound, RemoveFlow>;
+                 RemoteNotFound, RemoveFlow, FinishAdoption>;
 
 }  // namespace vxlnat
 

@@ -22,6 +22,7 @@
 #include "engine/one_to_one.h"
 #include "engine/packet.h"
 #include "engine/rate_limit.h"
+#include "engine/recover.h"
 #include "engine/remote_table.h"
 #include "engine/rule_table.h"
 #include "engine/shared_tables.h"
@@ -78,6 +79,9 @@ struct Context {
   // False when `ip` is surely no public address of ours; spares the packets
   // that leave two look-ups.
   bool maybe_ours(Ip4 ip) const { return ours[filter_slot(ip)] != 0; }
+  void prefetch_filter(Ip4 ip) const {
+    __builtin_prefetch(&ours[filter_slot(ip)]);
+  }
 
   // The next IP identifier for datagrams that may be fragmented, so that
   // hosts behind one address do not collide (RFC 6864 section 5.3.1). The
@@ -114,6 +118,7 @@ struct Context {
   FragmentTable fragments;
   RateLimit icmp_limit;
   Taps taps;
+  Inherited inherited;
   // Where replies and pieces are made; one user at a time.
   std::array<std::uint8_t, kHeadroom + 9216> scratch{};
 

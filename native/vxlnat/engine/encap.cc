@@ -70,7 +70,9 @@ void bounce(Context& c, const Packet& cause, Packet& reply) {
 namespace {
 
 Verdict encap_one(Context& c, Packet& p) {
-  const vxlnat_remote* remote = c.remotes.known(p.vnet, p.dst);
+  const vxlnat_remote* remote = p.host == nullptr
+                                    ? c.remotes.known(p.vnet, p.dst)
+                                    : c.remotes.known(p.vnet, p.dst, *p.host);
   if (remote == nullptr) return c.remotes.wait(p, p.dst, c.now);
   const Underlay to = {.src_ip = c.first_ul3(),
                        .dst_ip = remote->ul3_ip,

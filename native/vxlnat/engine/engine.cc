@@ -193,6 +193,17 @@ bool Engine::sweep(Tick now, std::size_t budget) {
   return more;
 }
 
+std::span<const std::uint8_t> Engine::tables() const {
+  const vxlnat_layout& layout = context_->layout;
+  return {reinterpret_cast<const std::uint8_t*>(&layout), layout.bytes};
+}
+
+const char* Engine::adopt(std::span<const std::uint8_t> old, Tick now,
+                          Adopted& result) {
+  context_->now = now;
+  return take_over(*context_, old, result);
+}
+
 std::size_t Engine::take_misses(std::span<Miss> out) {
   return context_->remotes.take_misses(out);
 }

@@ -95,6 +95,15 @@ struct FlowPage {
   std::optional<std::uint64_t> cursor;
 };
 
+// What `adopt` took over.
+struct Adopted {
+  std::uint32_t rules = 0;
+  std::uint32_t one_to_ones = 0;
+  std::uint32_t remotes = 0;
+  std::uint32_t flows = 0;
+  std::uint32_t flows_left = 0;  // half-written, or no rule's any more
+};
+
 class Engine {
  public:
   // Bytes of shared table memory that `config` needs (layout.h).
@@ -115,6 +124,17 @@ class Engine {
   // says why not; then nothing has changed. Every operation may be repeated.
   // `out` takes the packets that waited for a SetRemote.
   const char* apply(const Operation& operation, Tick now, Outbox& out);
+
+  // The memory of the tables (layout.h).
+  std::span<const std::uint8_t> tables() const;
+
+  // Goes on where an engine of the same layout ended, at whatever point: copies
+  // what is whole in its tables, `old`, which nobody but a fast path uses any
+  // more. `now` is the clock that engine had. Call before anything else. Then
+  // say the configuration again, and FinishAdoption. Null, or why nothing was
+  // taken over.
+  const char* adopt(std::span<const std::uint8_t> old, Tick now,
+                    Adopted& result);
 
   // One datagram from the underlay; `data` begins at the VXLAN header.
   void process_underlay(Packet& packet, Tick now, Outbox& out);
@@ -153,6 +173,9 @@ class Engine {
   // of it. Changes nothing. Null, or a sentence that says why there is no such
   // packet.
   const char* explain(const Question& question, Tick now, std::string* answer);
+
+  // For who measures or checks its parts.
+  Context& context() { return *context_; }
 
  private:
   explicit Engine(std::unique_ptr<Context> context);

@@ -36,6 +36,7 @@ enum class FlowState : std::uint8_t {
   kTcpClosing,
   kTcpTransitory,
   kQuarantine,  // ended; its outside tuple must not be used again yet (T13)
+  kCount,
 };
 
 // Which idle time a state has; the index into vxlnat_timers.

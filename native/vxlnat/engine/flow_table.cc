@@ -166,23 +166,34 @@ vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
     made.last_seen = static_cast<std::uint32_t>(now);
     return &made;
   }
+  vxlnat_flow flow = like;
+  flow.last_seen = static_cast<std::uint32_t>(now);
+  return put(flow, now);
+}
+
+bool FlowTable::restore(const vxlnat_flow& flow, Tick now) {
+  return find_inside(inside_key(flow), now) == nullptr &&
+         find_outside(outside_key(flow), now) == nullptr &&
+         put(flow, now) != nullptr;
+}
+
+vxlnat_flow* FlowTable::put(const vxlnat_flow& like, Tick now) {
   const std::uint32_t index = take_free(now);
   if (index == kNone) return nullptr;
   vxlnat_flow& flow = flows_[index];
   flow = like;
-  flow.last_seen = static_cast<std::uint32_t>(now);
-  flow.packets_out = 0;
-  flow.packets_in = 0;
   FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
-  load.flows++;
+  if (is_live(state_of(flow))) {
+    load.flows++;
+    stats_.flows.set(stats_.flows.read() + 1);
+    stats_.flows_created.add();
+  }
   if (state_of(flow) == FlowState::kTcpOpening) load.opening++;
   index_.insert(hash(inside_key(flow)), (index + 1) * 2 + 1);
   index_.insert(hash(outside_key(flow)), (index + 1) * 2);
   PortMap* map = maps_.find({flow.public_ip, flow.remote_ip, flow.remote_port,
                              static_cast<std::uint8_t>(flow.vni_proto)});
   if (map != nullptr) map->take(flow.public_port);
-  stats_.flows.set(stats_.flows.read() + 1);
-  stats_.flows_created.add();
   return &flow;
 }
 

@@ -124,6 +124,9 @@ class FlowTable {
   // Makes a flow from the key fields, rule and state of `like`; its outside
   // key is not in use. Null when the table is full of live flows.
   vxlnat_flow* add(const vxlnat_flow& like, Tick now);
+  // Takes over a flow as another table had it; false when there is no room or
+  // one of its keys is in use.
+  bool restore(const vxlnat_flow& flow, Tick now);
   // A packet of the flow went by.
   static void seen(vxlnat_flow& flow, Tick now) {
     flow.last_seen = static_cast<std::uint32_t>(now);
@@ -175,9 +178,10 @@ class FlowTable {
     return hash16(key_, key.a, key.b);
   }
   void prefetch(std::uint64_t key_hash) const { index_.prefetch(key_hash); }
-  void prefetch_record(std::uint64_t key_hash) const {
+  // Perhaps the flow of a hash, for prefetching; or null.
+  const vxlnat_flow* candidate(std::uint64_t key_hash) const {
     const std::uint32_t ref = index_.candidate(key_hash);
-    if (ref != 0) __builtin_prefetch(&flows_[ref / 2 - 1]);
+    return ref == 0 ? nullptr : &flows_[ref / 2 - 1];
   }
 
  private:
@@ -217,6 +221,7 @@ class FlowTable {
                                           std::uint16_t preferred,
                                           Random& random, Tick now);
   std::uint32_t take_free(Tick now);
+  vxlnat_flow* put(const vxlnat_flow& like, Tick now);
   // Ends what is over at the hand and moves on; true when it gave a record.
   bool step(Tick now);
   void count_out(const vxlnat_flow& flow);

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 namespace vxlnat {
@@ -23,6 +24,9 @@ struct HashKey {
 };
 
 namespace hash_detail {
+inline constexpr std::uint64_t kStart[4] = {
+    0x736f6d6570736575, 0x646f72616e646f6d, 0x6c7967656e657261,
+    0x7465646279746573};
 inline void round(std::uint64_t (&v)[4]) {
   v[0] += v[1];
   v[1] = std::rotl(v[1], 13) ^ v[0];
@@ -40,8 +44,8 @@ inline void round(std::uint64_t (&v)[4]) {
 inline std::uint64_t hash16(const HashKey& key, std::uint64_t a,
                             std::uint64_t b) {
   std::uint64_t v[4] = {
-      key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d,
-      key.k0 ^ 0x6c7967656e657261, key.k1 ^ 0x7465646279746573};
+      key.k0 ^ hash_detail::kStart[0], key.k1 ^ hash_detail::kStart[1],
+      key.k0 ^ hash_detail::kStart[2], key.k1 ^ hash_detail::kStart[3]};
   v[3] ^= a;
   hash_detail::round(v);
   v[0] ^= a;
@@ -54,6 +58,10 @@ inline std::uint64_t hash16(const HashKey& key, std::uint64_t a,
   hash_detail::round(v);
   return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
+
+// Puts hash16(key, a[i], b[i]) into a[i].
+void hash16_many(const HashKey& key, std::uint64_t* a, const std::uint64_t* b,
+                 std::size_t count);
 
 inline HashKey hash_key(const std::array<std::uint8_t, 16>& seed) {
   HashKey key;

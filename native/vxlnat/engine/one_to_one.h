@@ -22,6 +22,8 @@ namespace vxlnat {
 
 class OneToOneTable {
  public:
+  static constexpr Vni kOutside = 0xffffffff;  // no vnet has this number
+
   struct Memory {
     vxlnat_bucket* buckets;
     std::uint64_t bucket_count;
@@ -43,14 +45,14 @@ class OneToOneTable {
   }
 
   vxlnat_one_to_one* find_private(Vni vni, Ip4 ip) const {
-    return at(index_.find(hash(vni, ip), [&](std::uint32_t ref) {
+    return by_ref(index_.find(hash(vni, ip), [&](std::uint32_t ref) {
       const vxlnat_one_to_one& entry = entries_[ref / 2 - 1];
       return (ref & 1) == 1 && entry.private_ip == ip && entry.vni == vni;
     }));
   }
 
   vxlnat_one_to_one* find_public(Ip4 ip) const {
-    return at(index_.find(hash(kOutside, ip), [&](std::uint32_t ref) {
+    return by_ref(index_.find(hash(kOutside, ip), [&](std::uint32_t ref) {
       return (ref & 1) == 0 && entries_[ref / 2 - 1].public_ip == ip;
     }));
   }
@@ -76,7 +78,7 @@ class OneToOneTable {
   }
 
   void remove(vxlnat_one_to_one& entry) {
-    const auto index = static_cast<std::uint32_t>(&entry - entries_);
+    const std::uint32_t index = index_of(entry);
     index_.remove(hash(entry.vni, entry.private_ip), (index + 1) * 2 + 1);
     index_.remove(hash(kOutside, entry.public_ip), (index + 1) * 2);
     unlink(index);
@@ -88,6 +90,9 @@ class OneToOneTable {
 
   std::uint32_t size() const { return size_; }
   vxlnat_one_to_one& at_index(std::uint32_t i) { return entries_[i]; }
+  std::uint32_t index_of(const vxlnat_one_to_one& entry) const {
+    return static_cast<std::uint32_t>(&entry - entries_);
+  }
   bool any_of(std::uint32_t rule) const { return first_[rule] != kNone; }
 
   // Rule `to` now covers those entries of rule `from` whose private address
@@ -105,10 +110,8 @@ class OneToOneTable {
 
  private:
   static constexpr std::uint32_t kNone = 0xffffffff;
-  static constexpr Vni kOutside = 0xffffffff;  // no vnet has this number
-
   std::uint64_t hash(Vni vni, Ip4 ip) const { return hash16(key_, vni, ip); }
-  vxlnat_one_to_one* at(std::uint32_t ref) const {
+  vxlnat_one_to_one* by_ref(std::uint32_t ref) const {
     return ref == 0 ? nullptr : &entries_[ref / 2 - 1];
   }
 

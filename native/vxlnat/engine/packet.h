@@ -117,6 +117,8 @@ struct Packet {
   std::uint8_t drop_reason = 0xff;  // Drop, for traces and tests
   std::uint16_t vlan = 0;           // of the way into a fabric; 0: untagged
   std::uint64_t flow_hash = 0;      // of the flow key, when looked ahead; or 0
+  // Inbound: the guess of the flow or entry where its host is, or null.
+  std::uint32_t* host = nullptr;
   Translation translation;
   // ICMP errors: what replaces the quoted packet's source (inbound) or
   // destination (outbound).
@@ -134,6 +136,7 @@ inline void begin(Packet& p) {
   p.vlan = 0;
   p.turns = 0;
   p.flow_hash = 0;
+  p.host = nullptr;
   p.drop_reason = 0xff;
   p.from_inside = false;
   p.arp = false;

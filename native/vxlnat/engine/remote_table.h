@@ -45,10 +45,21 @@ class RemoteTable {
   // The place of an address, or null when it is not known.
   const vxlnat_remote* known(Vni vni, Ip4 ip) const {
     const vxlnat_remote* remote = find(vni, ip);
-    return remote != nullptr && remote->state == static_cast<std::uint8_t>(
-                                                     RemoteState::kKnown)
-               ? remote
-               : nullptr;
+    return remote != nullptr && is_known(*remote) ? remote : nullptr;
+  }
+  // The same with a guess (`hint`) that spares the look-up when it holds;
+  // sets it to what is true.
+  const vxlnat_remote* known(Vni vni, Ip4 ip, std::uint32_t& hint) const {
+    if (hint != 0 && hint <= size_) {
+      const vxlnat_remote& guess = remotes_[hint - 1];
+      if (guess.ip == ip && guess.vni == vni && is_known(guess)) return &guess;
+    }
+    const vxlnat_remote* remote = known(vni, ip);
+    hint = remote == nullptr ? 0 : index_of(*remote) + 1;
+    return remote;
+  }
+  void prefetch(std::uint32_t hint) const {
+    if (hint != 0) __builtin_prefetch(&remotes_[hint - 1]);
   }
   // While dry, nothing is kept and nobody is asked for (explain.cc).
   void set_dry(bool dry) { dry_ = dry; }
@@ -79,6 +90,9 @@ class RemoteTable {
   static constexpr Tick kAskAgain = 1000;
   static constexpr Tick kGiveUp = 3000;
 
+  static bool is_known(const vxlnat_remote& remote) {
+    return remote.state == static_cast<std::uint8_t>(RemoteState::kKnown);
+  }
   std::uint64_t hash(Vni vni, Ip4 ip) const { return hash16(key_, vni, ip); }
   vxlnat_remote* find(Vni vni, Ip4 ip) const;
   vxlnat_remote* add(Vni vni, Ip4 ip);

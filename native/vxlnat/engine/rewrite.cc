@@ -26,8 +26,9 @@ void rewrite_header(Packet& p, const Delta& addresses) {
   put32(header + wire::ip::kDst, p.translation.dst);
   if (p.turns == 0) {
     const std::uint16_t before = get16(header + wire::ip::kTtl);
-    header[wire::ip::kTtl]--;
-    change.word(before, get16(header + wire::ip::kTtl));
+    const auto after = static_cast<std::uint16_t>(before - 0x100);
+    put16(header + wire::ip::kTtl, after);
+    change.word(before, after);
   }
   if (p.translation.new_id) {
     change.word(get16(header + wire::ip::kId), p.translation.ip_id);

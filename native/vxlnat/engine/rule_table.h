@@ -78,6 +78,8 @@ class RuleTable {
   }
   bool is_public(Ip4 ip) const { return find_public(ip) != 0; }
 
+  void prefetch(std::uint32_t rule) const { __builtin_prefetch(&rules_[rule]); }
+
   // Adds a rule whose {vnet, prefix} is not there; null or why not.
   const char* add(const SetRule& rule);
   // Changes router and VLAN of a rule; its flows live on.

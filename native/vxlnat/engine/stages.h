@@ -98,6 +98,11 @@ Verdict depart(Context& c, Packet& p);
 // 7b. Into a fabric: remote, inner Ethernet, VXLAN.
 Verdict encap(Context& c, Packet& p);
 
+// -- configuration --------------------------------------------------------
+
+// One change; see Engine::apply.
+const char* change(Context& c, const Operation& operation);
+
 // -- packets of the engine's own ------------------------------------------
 
 // Sends an inner packet to where `cause` came from, as from its router.

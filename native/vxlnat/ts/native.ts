@@ -106,7 +106,9 @@ export type Operation =
       public_port: number;
       remote_ip: string;
       remote_port: number;
-    };
+    }
+  /** All has been said: what was taken over at the start and not said goes. */
+  | { op: 'finish_adoption' };
 
 /** The outcome of one operation: null error when it holds now. */
 export interface OperationResult {
