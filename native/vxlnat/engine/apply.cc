@@ -4,9 +4,15 @@
 
 // Changes of the configuration. Each either holds afterwards or has changed
 // nothing and says why in a sentence; each may be repeated.
+//
+// Operations name things by what they are, {vnet, prefix} or an address, and
+// never by a slot, so a late one cannot meet whatever has the slot now (facts:
+// nat-behaviour B41 to B43). Flows name their rule by slot; a slot is used
+// again only after a walk over all flows (rule_table.h).
 
 #include <algorithm>
 
+#include "engine/apply_rule.h"
 #include "engine/context.h"
 #include "engine/engine.h"
 #include "engine/recover.h"
@@ -15,14 +21,6 @@
 namespace vxlnat {
 
 namespace {
-
-// The rule's 1:1 entries go to the one around it, when there are any.
-void take_rule_out(Context& c, std::uint32_t rule) {
-  const std::uint32_t around = c.rules.around(rule);
-  if (around != kNoSlot) c.one_to_ones.move(rule, around, {});
-  c.drop_public(c.rules.at(rule).public_ip);
-  c.rules.remove(rule);
-}
 
 const char* apply_one(Context& c, const AddUl3& op) {
   if (op.ip == 0) return "the underlay address must not be 0.0.0.0";
@@ -42,58 +40,25 @@ const char* apply_one(Context& c, const RemoveUl3& op) {
   return nullptr;
 }
 
-const char* check_rule(const Context& c, const SetRule& op) {
-  if (op.vnet > kMaxVni) return "the vnet must be at most 16777215";
-  if (op.vnet == c.config.probe_vnet) {
-    return "the vnet is the one for liveness probes";
-  }
-  if (op.vlan > 4094) return "the VLAN must be at most 4094";
-  if (op.prefix.bits > 32 ||
-      (op.prefix.address & op.prefix.mask()) != op.prefix.address) {
-    return "the prefix has bits behind its length";
-  }
-  if (!op.prefix.covers(op.router_ip)) {
-    return "the router's address is not in the prefix";
-  }
-  if (op.router_mac == 0 || (op.router_mac >> 40 & 1) != 0 ||
-      op.router_mac >> 48 != 0) {
-    return "the router's MAC is not a station's address";
-  }
-  if (op.public_ip == 0) return "the public address must not be 0.0.0.0";
-  if (c.one_to_ones.find_public(op.public_ip) != nullptr) {
-    return "the public address is used by a 1:1 entry";
-  }
-  return nullptr;
-}
-
-const char* apply_one(Context& c, const SetRule& op) {
-  if (const char* error = check_rule(c, op)) return error;
-  const std::uint32_t old = c.rules.find(op.vnet, op.prefix);
-  if (old != kNoSlot && c.rules.at(old).public_ip == op.public_ip) {
-    c.rules.update(old, op);
-    return nullptr;
-  }
-  if (const char* error = c.rules.add(op)) return error;
-  c.hold_public(op.public_ip);
-  // Another public address ends the flows on the old one.
-  if (old != kNoSlot) {
-    take_rule_out(c, old);
-    return nullptr;
-  }
-  const std::uint32_t rule = c.rules.find(op.vnet, op.prefix);
-  const std::uint32_t around = c.rules.around(rule);
-  if (around != kNoSlot) c.one_to_ones.move(around, rule, op.prefix);
-  return nullptr;
-}
+const char* apply_one(Context& c, const SetRule& op) { return set_rule(c, op); }
 
 const char* apply_one(Context& c, const RemoveRule& op) {
-  const std::uint32_t rule = c.rules.find(op.vnet, op.prefix);
-  if (rule == kNoSlot) return nullptr;
-  if (c.one_to_ones.any_of(rule) && c.rules.around(rule) == kNoSlot) {
-    return "a 1:1 entry needs this rule; remove the entry first";
+  return remove_rule(c, op);
+}
+
+const char* apply_one(Context& c, const SetVnetLimits& op) {
+  if (op.vnet > kMaxVni) return "the vnet must be at most 16777215";
+  if (!c.rules.set_limits(op.vnet, op.limits)) {
+    return "too many vnets have limits";
   }
-  take_rule_out(c, rule);
-  if (c.rules.find_vnet(op.vnet) == kNoSlot) c.remotes.remove_vnet(op.vnet);
+  return nullptr;
+}
+
+const char* apply_one(Context& c, const SetDrain& op) {
+  if (op.public_ip == 0) return "the public address must not be 0.0.0.0";
+  if (!c.rules.set_drain(op.public_ip, op.draining)) {
+    return "too many public addresses are being drained";
+  }
   return nullptr;
 }
 
@@ -167,12 +132,20 @@ const char* apply_one(Context& c, const RemoteNotFound& op) {
   return nullptr;
 }
 
+bool owns(const FlowOwner& owner, const vxlnat_flow& flow) {
+  return owner.vnet == flow.vni_proto >> 8 &&
+         owner.private_ip == flow.private_ip &&
+         owner.private_port == flow.private_port;
+}
+
 const char* apply_one(Context& c, const RemoveFlow& op) {
   vxlnat_flow* flow =
       c.flows.live_outside(outside_key(op.proto, op.public_ip, op.public_port,
                                        op.remote_ip, op.remote_port),
                            c.now);
-  if (flow != nullptr) c.flows.end(*flow, c.now);
+  if (flow != nullptr && (!op.owner || owns(*op.owner, *flow))) {
+    c.flows.end(*flow, c.now);
+  }
   return nullptr;
 }
 

@@ -8,7 +8,8 @@
 //
 // Before: parsed; the packet is in the form the outside knows.
 // After: vnet, vnet_slot, rule, vlan and translation are set.
-// Drops: UnknownPublic, NoFlow, NoRule, IcmpType, what ICMP errors drop. A
+// Drops: UnknownPublic, NoFlow, NoRule, IcmpType, what accept_inbound and ICMP
+// errors drop. A
 // segment that belongs to nobody is not answered (facts: nat-behaviour T5).
 
 #include "engine/stages.h"
@@ -34,7 +35,8 @@ Drop by_entry(Context& c, Packet& p, vxlnat_one_to_one& entry) {
   p.translation = {.src = p.src,
                    .dst = entry.private_ip,
                    .src_port = p.sport,
-                   .dst_port = p.dport};
+                   .dst_port = p.dport,
+                   .mss = mss_for(c, p, entry.rule)};
   return Drop::kCount;
 }
 
@@ -58,6 +60,7 @@ Drop by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
                    .dst = flow.private_ip,
                    .src_port = p.sport,
                    .dst_port = flow.private_port,
+                   .mss = mss_for(c, p, flow.rule),
                    .ports = true};
   return Drop::kCount;
 }
@@ -83,7 +86,9 @@ Drop resolve_inbound(Context& c, Packet& p) {
                    known_hash)
              : nullptr;
   if (flow != nullptr) return by_flow(c, p, *flow);
-  return c.rules.is_public(p.dst) ? Drop::kNoFlow : Drop::kUnknownPublic;
+  const Drop reason = accept_inbound(c, p, flow);
+  if (flow != nullptr) return by_flow(c, p, *flow);
+  return c.rules.is_public(p.dst) ? reason : Drop::kUnknownPublic;
 }
 
 Verdict choose_inbound(Context& c, Packet& p) {

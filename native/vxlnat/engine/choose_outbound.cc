@@ -48,6 +48,7 @@ Verdict by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
                    .dst = p.dst,
                    .src_port = flow.public_port,
                    .dst_port = p.dport,
+                   .mss = mss_for(c, p, flow.rule),
                    .ports = true};
   if (!wire::ip::dont_fragment(p.data) || p.fragment) {
     p.translation.new_id = true;
@@ -66,7 +67,8 @@ Verdict by_entry(Context& c, Packet& p, const vxlnat_one_to_one& entry) {
   p.translation = {.src = entry.public_ip,
                    .dst = p.dst,
                    .src_port = p.sport,
-                   .dst_port = p.dport};
+                   .dst_port = p.dport,
+                   .mss = mss_for(c, p, entry.rule)};
   return Verdict::proceed();
 }
 

@@ -2,67 +2,173 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// Which public port a new flow gets. The wish comes first: a keyed hash of
-// the inside endpoint, so an endpoint keeps its public port towards every
-// remote as long as it is free (facts: nat-behaviour U1). Then a few random
-// ports (RFC 6056 section 3.3.1). Then the remote's bitmap, which is exact.
+// Which public port a new flow gets at one public address. The wish comes
+// first: a keyed hash of the inside endpoint, so an endpoint keeps its public
+// port towards every remote as long as it is free (facts: nat-behaviour U1).
+// port_search.h says what follows. The range is the rule's, or the host's own
+// part of it: what arithmetic gives it, or its blocks, to which one is added
+// when they are full towards the remote.
 
-#include "engine/flow_table.h"
+#include "engine/deterministic.h"
+#include "engine/place.h"
+#include "engine/port_range.h"
+#include "engine/port_search.h"
 
 namespace vxlnat {
 
 namespace {
-constexpr unsigned kProbes = 8;
+
+std::uint16_t preferred_port(const Context& c, const Wish& wish, Ip4 public_ip,
+                             PortRange range) {
+  const std::uint64_t hash =
+      hash16(c.key, std::uint64_t{wish.vni_proto} << 32 | wish.private_ip,
+             std::uint64_t{wish.private_port} << 32 | public_ip);
+  return static_cast<std::uint16_t>(range.low + hash % range.size());
 }
 
-bool FlowTable::port_in_use(const PortMapKey& key, std::uint16_t port,
-                            Tick now) {
-  const FlowKey tuple = outside_key(key.proto, key.public_ip, port,
-                                    key.remote_ip, key.remote_port);
-  if (!dry_) return find_outside(tuple, now) != nullptr;
-  const vxlnat_flow* flow = peek_outside(tuple);
-  if (flow == nullptr || is_dead(*flow)) return false;
-  vxlnat_flow copied = *flow;
-  if (is_expired(copied, now)) end_copy(copied, now);
-  return copied.state != static_cast<std::uint8_t>(FlowState::kFree);
+struct Search {
+  Context& c;
+  const Wish& wish;
+  std::uint32_t member;
+  Ip4 public_ip;
+  bool bind;  // towards everybody
+};
+
+bool may_scan(const Search& s) {
+  return s.c.dry || s.c.scan_limit.allow(s.wish.vni_proto >> 8, 0, s.c.now);
 }
 
-// As with a map, but every port is looked up.
-std::optional<std::uint16_t> FlowTable::scan_ports(const PortMapKey& key,
-                                                   std::uint16_t preferred,
-                                                   Random& random, Tick now) {
-  const std::uint32_t range = std::uint32_t{port_high_} - port_low_ + 1;
-  if (!port_in_use(key, preferred, now)) return preferred;
-  const std::uint32_t from = random.below(range);
-  for (std::uint32_t i = 0; i < range; i++) {
-    const auto port =
-        static_cast<std::uint16_t>(port_low_ + (from + i) % range);
-    if (!port_in_use(key, port, now)) return port;
+// `in_block`: the range is a block of the host; else blocks are barred.
+Drop search_in(const Search& s, PortRange range, bool in_block, Place& place) {
+  Context& c = s.c;
+  const std::uint8_t proto = s.wish.proto();
+  const PortMapKey towards{s.public_ip, s.wish.remote_ip, s.wish.remote_port,
+                           proto};
+  const auto in_use = [&](std::uint16_t port) {
+    return c.flows.port_in_use(towards, port, c.now);
+  };
+  const auto bound = [&](std::uint16_t port) {
+    return c.accounts.binding_of(proto, s.public_ip, port) != nullptr;
+  };
+  const auto foreign = [&](std::uint16_t port) {
+    return !in_block && c.accounts.blocks().owner(s.public_ip, port) != 0;
+  };
+  const auto leave = [&] { return may_scan(s); };
+  PortSearch search{towards, range,
+                    preferred_port(c, s.wish, s.public_ip, range), !c.dry};
+  PortFound found;
+  if (s.bind) {
+    search.key = {s.public_ip, 0, 0, proto};
+    found = search_port(
+        c.accounts.bindings().maps(), search, c.random, bound,
+        [&](std::uint16_t port) { return foreign(port) || in_use(port); },
+        leave);
+  } else {
+    found = search_port(
+        c.flows.maps(), search, c.random, in_use,
+        [&](std::uint16_t port) { return foreign(port) || bound(port); },
+        leave);
   }
-  return std::nullopt;
+  if (!found.port) {
+    return found.gave_up ? Drop::kPortSearchLimit : Drop::kPortExhausted;
+  }
+  place.rule = s.member;
+  place.port = *found.port;
+  return Drop::kCount;
 }
 
-std::optional<std::uint16_t> FlowTable::choose_port(const PortMapKey& key,
-                                                    std::uint16_t preferred,
-                                                    Random& random, Tick now) {
-  const std::uint32_t range = std::uint32_t{port_high_} - port_low_ + 1;
-  PortMap* map = maps_.find(key);
-  if (map == nullptr) {
-    std::uint16_t port = preferred;
-    for (unsigned i = 0; i <= kProbes; i++) {
-      if (!port_in_use(key, port, now)) return port;
-      port = static_cast<std::uint16_t>(port_low_ + random.below(range));
+// A block of the address that nobody has, random; 0 when there is none.
+std::uint32_t new_block(const Search& s, Host& host, PortRange range,
+                        std::uint16_t size) {
+  constexpr std::uint32_t kProbes = 8;
+  BlockTable& blocks = s.c.accounts.blocks();
+  const std::uint32_t count = BlockTable::count_of(range, size);
+  if (count == 0) return 0;
+  const std::uint32_t first = BlockTable::first_of(range, size);
+  std::uint32_t n = s.c.random.below(count);
+  for (std::uint32_t i = 0; i < count; i++, n = n + 1 == count ? 0 : n + 1) {
+    if (i == kProbes && !may_scan(s)) return 0;
+    const std::uint32_t low = first + n * size;
+    const PortRange ports{static_cast<std::uint16_t>(low),
+                          static_cast<std::uint16_t>(low + size - 1)};
+    if (!blocks.is_free(s.public_ip, ports)) continue;
+    Block block;
+    block.public_ip = s.public_ip;
+    block.vnet_slot = s.wish.vnet_slot;
+    block.host = s.wish.private_ip;
+    block.ports = ports;
+    return s.c.accounts.take_block(host, block);
+  }
+  return 0;
+}
+
+Drop search_blocks(const Search& s, PortRange range, std::uint16_t size,
+                   Place& place) {
+  constexpr unsigned kCheap = 8;
+  Accounts& accounts = s.c.accounts;
+  Host* host = accounts.make_host(s.wish.vnet_slot, s.wish.private_ip);
+  if (host == nullptr) return Drop::kHostTableFull;
+  place.flags |= VXLNAT_FLOW_BLOCK;
+  unsigned seen = 0;
+  for (std::uint32_t ref = host->first_block; ref != 0;
+       ref = accounts.blocks().at(ref).next) {
+    const Block& block = accounts.blocks().at(ref);
+    if (block.public_ip != s.public_ip || !range.holds(block.ports.low)) {
+      continue;
     }
-    if (dry_) return scan_ports(key, preferred, random, now);
-    map = &maps_.make(key);
-    for (std::uint32_t p = port_low_; p <= port_high_; p++) {
-      const auto each = static_cast<std::uint16_t>(p);
-      if (port_in_use(key, each, now)) map->take(each);
+    if (seen++ == kCheap && !may_scan(s)) return Drop::kPortSearchLimit;
+    if (search_in(s, block.ports, true, place) == Drop::kCount) {
+      return Drop::kCount;
     }
   }
-  if (map->is_free(preferred)) return preferred;
-  return map->find(port_low_, port_high_,
-                   static_cast<std::uint16_t>(port_low_ + random.below(range)));
+  Drop reason = Drop::kPortExhausted;
+  const std::uint32_t made = new_block(s, *host, range, size);
+  if (made != 0) {
+    reason = search_in(s, accounts.blocks().at(made).ports, true, place);
+    if (reason != Drop::kCount || s.c.dry) accounts.drop_block_if_unused(made);
+  }
+  if (reason != Drop::kCount || s.c.dry) accounts.drop_host_if_unused(*host);
+  return reason;
+}
+
+PortRange range_for(const Context& c, const Wish& wish,
+                    const RuleOptions& options) {
+  const PortRange range = port_range(c.config, options);
+  if (options.mapping != Mapping::kDeterministic) return range;
+  const vxlnat_rule& rule = c.rules.at(wish.rule);
+  const Prefix prefix{rule.prefix, static_cast<std::uint8_t>(rule.bits)};
+  return ports_of(prefix, 1 + options.more_public_ips.size(), range,
+                  wish.private_ip)
+      .ports;
+}
+
+}  // namespace
+
+Drop find_port(Context& c, const Wish& wish, std::uint32_t member,
+               Place& place) {
+  const RuleOptions& options = c.rules.options(wish.rule);
+  const bool bind = options.mapping == Mapping::kIndependent;
+  if (bind && c.accounts.bindings().is_full()) return Drop::kBindingTableFull;
+  const Search search{c, wish, member, c.rules.at(member).public_ip, bind};
+  const PortRange range = range_for(c, wish, options);
+  place = Place{};
+  const Drop reason =
+      options.block_size == 0
+          ? search_in(search, range, false, place)
+          : search_blocks(search, range, options.block_size, place);
+  if (reason != Drop::kCount || !bind) return reason;
+  // The binding holds the block, and the flow the binding.
+  Binding b;
+  b.vni_proto = wish.vni_proto;
+  b.private_ip = wish.private_ip;
+  b.private_port = wish.private_port;
+  b.public_ip = search.public_ip;
+  b.public_port = place.port;
+  b.rule = member;
+  b.in_block = place.flags != 0;
+  place.flags = VXLNAT_FLOW_BOUND;
+  (void)c.accounts.bind(b);
+  return Drop::kCount;
 }
 
 }  // namespace vxlnat

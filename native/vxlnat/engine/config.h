@@ -10,7 +10,10 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <variant>
+#include <vector>
 
 #include "engine/types.h"
 
@@ -47,7 +50,12 @@ struct EngineConfig {
   std::uint32_t max_fragments = 1024;  // datagrams followed at one time
   std::uint32_t max_held = 256;        // fragments that wait for the first
   std::uint32_t max_waiting = 256;     // packets that wait for a remote
-  std::uint32_t max_port_maps = 64;    // remotes with few free ports
+  std::uint32_t max_port_maps = 256;   // remotes with few free ports
+  // Hosts with flows, mappings of endpoint-independent rules, and 64 ports of
+  // blocks each. 0: a quarter, an eighth, a sixteenth of max_flows.
+  std::uint32_t max_hosts = 0;
+  std::uint32_t max_bindings = 0;
+  std::uint32_t max_blocks = 0;
   std::uint32_t rows = 1;  // of counts: one, and one for each CPU (layout.h)
   // A vnet may hold this share of the flow table, and half of that in flows
   // that are not established (P3, T17).
@@ -63,6 +71,41 @@ struct RemoveUl3 {
   Ip4 ip = 0;
 };
 
+// At most so many; 0: any number.
+struct Limits {
+  std::uint32_t flows = 0;
+  std::uint32_t opening = 0;     // TCP flows that are not established
+  std::uint32_t per_second = 0;  // new flows
+  bool operator==(const Limits&) const = default;
+};
+
+// How a rule gives public ports (facts: nat-behaviour D2, U1, P11).
+enum class Mapping : std::uint8_t {
+  kDependent,      // one port for many remotes; the same one when possible
+  kIndependent,    // one port for an endpoint, and any remote may use it
+  kDeterministic,  // each host has ports of its own, by arithmetic
+};
+
+// The most public addresses and exempt prefixes of a rule.
+inline constexpr std::size_t kMaxPool = 64;
+inline constexpr std::size_t kMaxExempt = 64;
+
+// What may be said about a rule beyond where it leads; the defaults say
+// nothing. All but `timers` decide about new flows only.
+struct RuleOptions {
+  Mapping mapping = Mapping::kDependent;
+  std::vector<Ip4> more_public_ips;  // besides SetRule::public_ip
+  std::uint16_t port_low = 0;        // both 0: the engine's
+  std::uint16_t port_high = 0;
+  std::uint16_t slice = 0;  // which of `slices` equal parts of the range
+  std::uint16_t slices = 1;
+  std::vector<Prefix> exempt;    // destinations that are not translated
+  std::uint16_t mss = 0;         // the most a SYN may announce; 0: anything
+  std::optional<Timers> timers;  // none: the engine's
+  Limits host;                   // of each host
+  std::uint16_t block_size = 0;  // ports given to a host at once; 0: one
+};
+
 // SNAT rule {vnet, prefix} -> public IP, with the fabric's default router.
 struct SetRule {
   Vni vnet = 0;
@@ -71,10 +114,23 @@ struct SetRule {
   Ip4 router_ip = 0;
   Mac router_mac = 0;
   Ip4 public_ip = 0;
+  std::shared_ptr<const RuleOptions> options = nullptr;  // null: the defaults
 };
 struct RemoveRule {
   Vni vnet = 0;
   Prefix prefix;
+};
+
+// Limits of a whole vnet that has rules; they go with its last rule.
+struct SetVnetLimits {
+  Vni vnet = 0;
+  Limits limits;
+};
+
+// A public address of rules gets no new flows; those it has stay.
+struct SetDrain {
+  Ip4 public_ip = 0;
+  bool draining = false;
 };
 
 // 1:1 entry {vnet, private IP} <-> public IP.
@@ -112,13 +168,20 @@ struct RemoteNotFound {
 };
 
 // Ends one flow by its outside key. For ICMP the identifier is public_port
-// and remote_port is 0.
+// and remote_port is 0. With an owner only that endpoint's flow: the tuple may
+// be another's by the time the operation comes.
+struct FlowOwner {
+  Vni vnet = 0;
+  Ip4 private_ip = 0;
+  std::uint16_t private_port = 0;
+};
 struct RemoveFlow {
   std::uint8_t proto = 0;
   Ip4 public_ip = 0;
   std::uint16_t public_port = 0;
   Ip4 remote_ip = 0;
   std::uint16_t remote_port = 0;
+  std::optional<FlowOwner> owner = {};
 };
 
 // Everything has been said since Engine::adopt: what was taken over and not
@@ -126,9 +189,9 @@ struct RemoveFlow {
 struct FinishAdoption {};
 
 using Operation =
-    std::variant<AddUl3, RemoveUl3, SetRule, RemoveRule, SetOneToOne,
-                 RemoveOneToOne, SetRemote, RemoveRemote, RemoveRemoteMac,
-                 RemoteNotFound, RemoveFlow, FinishAdoption>;
+    std::variant<AddUl3, RemoveUl3, SetRule, RemoveRule, SetVnetLimits,
+                 SetDrain, SetOneToOne, RemoveOneToOne, SetRemote, RemoveRemote,
+                 RemoveRemoteMac, RemoteNotFound, RemoveFlow, FinishAdoption>;
 
 }  // namespace vxlnat
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/accounts.h"
 #include "engine/config.h"
 #include "engine/flow_table.h"
 #include "engine/fragment_table.h"
@@ -54,10 +55,12 @@ struct Context {
         random(key),
         rules(tables.rules, config, stats),
         one_to_ones(tables.one_to_ones, config, key, stats),
-        flows(tables.flows, config, key, stats),
+        accounts(tables.flows.rules, config, key, now),
+        flows(tables.flows, config, key, stats, accounts),
         remotes(tables.remotes, config, key, stats),
         fragments(config, key, stats),
-        icmp_limit(key),
+        icmp_limit(key, 10, 32),
+        scan_limit(key, 20, 256),
         taps(*this) {}
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -113,10 +116,12 @@ struct Context {
   Random random;
   RuleTable rules;
   OneToOneTable one_to_ones;
+  Accounts accounts;
   FlowTable flows;
   RemoteTable remotes;
   FragmentTable fragments;
   RateLimit icmp_limit;
+  RateLimit scan_limit;  // by vnet: searches for a port that take long
   Taps taps;
   Inherited inherited;
   // Where replies and pieces are made; one user at a time.

@@ -52,6 +52,7 @@ class Dry {
   void set(bool dry) {
     c_.dry = dry;
     c_.flows.set_dry(dry);
+    c_.accounts.set_dry(dry);
     c_.remotes.set_dry(dry);
   }
 

@@ -35,7 +35,8 @@ enum class FlowState : std::uint8_t {
   kTcpFinIn,   // FIN seen from the outside
   kTcpClosing,
   kTcpTransitory,
-  kQuarantine,  // ended; its outside tuple must not be used again yet (T13)
+  kQuarantine,    // ended; its outside tuple must not be used again yet (T13)
+  kTcpOpeningIn,  // SYN seen from the outside only
   kCount,
 };
 
@@ -60,6 +61,7 @@ inline TimerClass timer_class(FlowState state) {
     case FlowState::kIcmpFlow:
       return TimerClass::kIcmpFlow;
     case FlowState::kTcpOpening:
+    case FlowState::kTcpOpeningIn:
       return TimerClass::kOpening;
     case FlowState::kTcpClosing:
     case FlowState::kTcpTransitory:
@@ -84,6 +86,7 @@ inline const char* state_name(FlowState state) {
     case FlowState::kIcmpFlow:
       return "icmp";
     case FlowState::kTcpOpening:
+    case FlowState::kTcpOpeningIn:
       return "opening";
     case FlowState::kTcpEstablished:
       return "established";
@@ -100,6 +103,10 @@ inline const char* state_name(FlowState state) {
     default:
       return "free";
   }
+}
+
+inline bool is_opening(FlowState state) {
+  return state == FlowState::kTcpOpening || state == FlowState::kTcpOpeningIn;
 }
 
 inline bool is_live(FlowState state) {
@@ -123,6 +130,10 @@ inline TcpStep tcp_step(FlowState state, std::uint8_t flags, bool outbound) {
       if (rst) return {kTcpClosing, true};
       if (syn && (!outbound || ack)) return {kTcpEstablished, true};
       return {kTcpOpening, outbound && syn};
+    case kTcpOpeningIn:
+      if (rst) return {kTcpClosing, true};
+      if (syn && outbound) return {kTcpEstablished, true};
+      return {kTcpOpeningIn, !outbound && syn};
     case kTcpEstablished:
       if (rst) return {kTcpTransitory, true};
       if (fin) return {outbound ? kTcpFinOut : kTcpFinIn, true};

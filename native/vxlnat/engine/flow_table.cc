@@ -18,21 +18,24 @@ FlowState state_of(const vxlnat_flow& flow) {
   return static_cast<FlowState>(flow.state);
 }
 
+PortMapKey map_key(const vxlnat_flow& flow) {
+  return {flow.public_ip, flow.remote_ip, flow.remote_port,
+          static_cast<std::uint8_t>(flow.vni_proto)};
+}
+
 }  // namespace
 
 FlowTable::FlowTable(const Memory& memory, const EngineConfig& config,
-                     const HashKey& key, Stats& stats)
+                     const HashKey& key, Stats& stats, Accounts& accounts)
     : index_(memory.buckets, memory.bucket_count),
       flows_(memory.flows),
       rules_(memory.rules),
       size_(config.max_flows),
       timers_(memory.timers),
-      port_low_(config.port_low),
-      port_high_(config.port_high),
       key_(key),
       stats_(stats),
+      accounts_(accounts),
       reap_at_(config.max_flows),
-      loads_(config.max_vnets),
       maps_(config.max_port_maps) {
   for (std::uint32_t i = size_; i-- > 0;) {
     flows_[i].rule = free_;
@@ -133,6 +136,7 @@ vxlnat_flow* FlowTable::live_outside(const FlowKey& key, Tick now,
 bool FlowTable::step(Tick now) {
   const std::uint32_t index = hand_;
   hand_ = hand_ + 1 == size_ ? 0 : hand_ + 1;
+  if (accounts_.bindings().count() > 0) accounts_.expire_binding(index);
   vxlnat_flow& flow = flows_[index];
   if (state_of(flow) == FlowState::kFree) return false;
   if (is_dead(flow)) {
@@ -148,16 +152,27 @@ bool FlowTable::step(Tick now) {
   return state_of(flow) == FlowState::kFree;
 }
 
-std::uint32_t FlowTable::take_free(Tick now) {
+bool FlowTable::port_in_use(const PortMapKey& key, std::uint16_t port,
+                            Tick now) {
+  const FlowKey tuple = outside_key(key.proto, key.public_ip, port,
+                                    key.remote_ip, key.remote_port);
+  if (!dry_) return find_outside(tuple, now) != nullptr;
+  const vxlnat_flow* flow = peek_outside(tuple);
+  if (flow == nullptr || is_dead(*flow)) return false;
+  vxlnat_flow copied = *flow;
+  if (is_expired(copied, now)) end_copy(copied, now);
+  return copied.state != static_cast<std::uint8_t>(FlowState::kFree);
+}
+
+bool FlowTable::make_room(Tick now) {
+  if (dry_) return true;
   for (std::uint32_t i = 0; free_ == kNone && i < kLookForRoom; i++) {
     const std::uint32_t at = hand_;
     if (!step(now) && state_of(flows_[at]) == FlowState::kQuarantine) {
       release(at);
     }
   }
-  const std::uint32_t index = free_;
-  if (index != kNone) free_ = flows_[index].rule;
-  return index;
+  return free_ != kNone;
 }
 
 vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
@@ -178,22 +193,19 @@ bool FlowTable::restore(const vxlnat_flow& flow, Tick now) {
 }
 
 vxlnat_flow* FlowTable::put(const vxlnat_flow& like, Tick now) {
-  const std::uint32_t index = take_free(now);
-  if (index == kNone) return nullptr;
+  if (!make_room(now)) return nullptr;
+  const std::uint32_t index = free_;
+  free_ = flows_[index].rule;
   vxlnat_flow& flow = flows_[index];
   flow = like;
-  FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
+  accounts_.added(flow);
   if (is_live(state_of(flow))) {
-    load.flows++;
     stats_.flows.set(stats_.flows.read() + 1);
     stats_.flows_created.add();
   }
-  if (state_of(flow) == FlowState::kTcpOpening) load.opening++;
   index_.insert(hash(inside_key(flow)), (index + 1) * 2 + 1);
   index_.insert(hash(outside_key(flow)), (index + 1) * 2);
-  PortMap* map = maps_.find({flow.public_ip, flow.remote_ip, flow.remote_port,
-                             static_cast<std::uint8_t>(flow.vni_proto)});
-  if (map != nullptr) map->take(flow.public_port);
+  maps_.set(map_key(flow), flow.public_port, true);
   return &flow;
 }
 
@@ -204,15 +216,11 @@ void FlowTable::set_state(vxlnat_flow& flow, FlowState state) {
     flow.state = static_cast<std::uint8_t>(state);
     return;
   }
-  FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
   if (is_live(before) != is_live(state)) {
-    const std::uint32_t step = is_live(state) ? 1u : ~0u;
-    load.flows += step;
     stats_.flows.set(stats_.flows.read() + (is_live(state) ? 1 : ~0ull));
     if (is_live(state)) stats_.flows_revived.add();
   }
-  if (before == FlowState::kTcpOpening) load.opening--;
-  if (state == FlowState::kTcpOpening) load.opening++;
+  accounts_.changed(flow, before, state);
   flow.state = static_cast<std::uint8_t>(state);
 }
 
@@ -240,23 +248,16 @@ void FlowTable::end(vxlnat_flow& flow, Tick now) {
   stats_.flows_expired.add();
 }
 
-void FlowTable::count_out(const vxlnat_flow& flow) {
-  FlowLoad& load = loads_[rules_[flow.rule].vnet_slot];
-  if (state_of(flow) == FlowState::kTcpOpening) load.opening--;
-  if (!is_live(state_of(flow))) return;
-  load.flows--;
-  stats_.flows.set(stats_.flows.read() - 1);
-  stats_.flows_expired.add();
-}
-
 void FlowTable::release(std::uint32_t index) {
   vxlnat_flow& flow = flows_[index];
-  count_out(flow);
+  accounts_.released(flow);
+  if (is_live(state_of(flow))) {
+    stats_.flows.set(stats_.flows.read() - 1);
+    stats_.flows_expired.add();
+  }
   index_.remove(hash(inside_key(flow)), (index + 1) * 2 + 1);
   index_.remove(hash(outside_key(flow)), (index + 1) * 2);
-  PortMap* map = maps_.find({flow.public_ip, flow.remote_ip, flow.remote_port,
-                             static_cast<std::uint8_t>(flow.vni_proto)});
-  if (map != nullptr) map->free(flow.public_port);
+  maps_.set(map_key(flow), flow.public_port, false);
   flow.state = static_cast<std::uint8_t>(FlowState::kFree);
   flow.rule = free_;
   free_ = index;
@@ -271,6 +272,7 @@ void FlowTable::sweep(Tick now, std::size_t budget) {
 bool FlowTable::reap(std::size_t budget) {
   for (; budget > 0 && reap_at_ < size_; budget--, reap_at_++) {
     const vxlnat_flow& flow = flows_[reap_at_];
+    accounts_.expire_binding(reap_at_);
     if (state_of(flow) != FlowState::kFree && is_dead(flow)) release(reap_at_);
   }
   return reap_at_ < size_;

@@ -24,6 +24,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/accounts.h"
 #include "engine/bucket_index.h"
 #include "engine/config.h"
 #include "engine/flow_state.h"
@@ -68,12 +69,6 @@ inline FlowKey outside_key(const vxlnat_flow& f) {
               static_cast<std::uint32_t>(f.public_port << 16) | f.remote_port};
 }
 
-// What a vnet uses of the table, by vnet slot.
-struct FlowLoad {
-  std::uint32_t flows = 0;
-  std::uint32_t opening = 0;
-};
-
 class FlowTable {
  public:
   struct Memory {
@@ -85,7 +80,7 @@ class FlowTable {
   };
 
   FlowTable(const Memory& memory, const EngineConfig& config,
-            const HashKey& key, Stats& stats);
+            const HashKey& key, Stats& stats, Accounts& accounts);
 
   // The flow, live or in quarantine, or null. Ends what is expired or dead.
   vxlnat_flow* find_inside(const FlowKey& key, Tick now) {
@@ -121,8 +116,10 @@ class FlowTable {
     copies_used_ = 0;
   }
 
-  // Makes a flow from the key fields, rule and state of `like`; its outside
-  // key is not in use. Null when the table is full of live flows.
+  // Whether there is a record for one more flow.
+  bool make_room(Tick now);
+  // Makes a flow from the key fields, rule, flags and state of `like`; its
+  // outside key is not in use. Null when the table is full of live flows.
   vxlnat_flow* add(const vxlnat_flow& like, Tick now);
   // Takes over a flow as another table had it; false when there is no room or
   // one of its keys is in use.
@@ -152,15 +149,11 @@ class FlowTable {
   // Walks on; false when the walk has ended.
   bool reap(std::size_t budget);
 
-  // A public port that no flow uses towards the remote, `preferred` when it
-  // is free; or none when all are taken.
-  std::optional<std::uint16_t> choose_port(const PortMapKey& key,
-                                           std::uint16_t preferred,
-                                           Random& random, Tick now);
+  // Whether a flow towards the remote has the public port.
+  bool port_in_use(const PortMapKey& key, std::uint16_t port, Tick now);
+  // Which ports are taken towards remotes with few free ones.
+  PortMaps& maps() { return maps_; }
 
-  const FlowLoad& load(std::uint32_t vnet_slot) const {
-    return loads_[vnet_slot];
-  }
   std::uint32_t size() const { return size_; }
   const vxlnat_flow& at(std::uint32_t index) const { return flows_[index]; }
   vxlnat_flow& at(std::uint32_t index) { return flows_[index]; }
@@ -216,15 +209,9 @@ class FlowTable {
   std::uint32_t hold_time(const vxlnat_flow& flow, Tick now) const;
   std::uint32_t quarantine(const vxlnat_flow& flow) const;
   bool is_expired(const vxlnat_flow& flow, Tick now) const;
-  bool port_in_use(const PortMapKey& key, std::uint16_t port, Tick now);
-  std::optional<std::uint16_t> scan_ports(const PortMapKey& key,
-                                          std::uint16_t preferred,
-                                          Random& random, Tick now);
-  std::uint32_t take_free(Tick now);
   vxlnat_flow* put(const vxlnat_flow& like, Tick now);
   // Ends what is over at the hand and moves on; true when it gave a record.
   bool step(Tick now);
-  void count_out(const vxlnat_flow& flow);
   void release(std::uint32_t index);
   std::uint32_t index_of(const vxlnat_flow& flow) const {
     return static_cast<std::uint32_t>(&flow - flows_);
@@ -235,14 +222,12 @@ class FlowTable {
   const vxlnat_rule* rules_;
   std::uint32_t size_;
   const vxlnat_timers* timers_;
-  std::uint16_t port_low_;
-  std::uint16_t port_high_;
   HashKey key_;
   Stats& stats_;
+  Accounts& accounts_;
   std::uint32_t free_ = kNone;
   std::uint32_t hand_ = 0;
   std::uint32_t reap_at_;
-  std::vector<FlowLoad> loads_;
   PortMaps maps_;
   // A packet meets at most its own flow, a new one, and a hairpin's.
   std::array<vxlnat_flow, 4> copies_{};

@@ -24,13 +24,20 @@
 #include <stdint.h>
 
 #define VXLNAT_LAYOUT_MAGIC 0x766e6174u
-#define VXLNAT_LAYOUT_VERSION 3u
+#define VXLNAT_LAYOUT_VERSION 4u
 #define VXLNAT_MAX_UL3S 16u
 #define VXLNAT_MAX_TIMERS 16u
 #define VXLNAT_IP_IDS 1024u  // counters of IP identifiers
 
 // vxlnat_flow.flags
 #define VXLNAT_FLOW_WATCHED 1u  // every packet goes to the engine
+#define VXLNAT_FLOW_COUNTED 2u  // with its host; these are the engine's alone
+#define VXLNAT_FLOW_BOUND 4u    // its public port is a binding's
+#define VXLNAT_FLOW_BLOCK 8u    // its public port is of a block of its host
+
+// vxlnat_public.flags
+#define VXLNAT_PUBLIC_DRAINING 1u   // no new flows
+#define VXLNAT_PUBLIC_EXCLUSIVE 2u  // one deterministic rule's alone
 
 struct vxlnat_bucket {
   uint16_t tag[8];
@@ -74,8 +81,9 @@ struct vxlnat_rule {
   uint32_t vnet_slot;
   uint32_t next;  // in its vnet, longest prefix first; or next free
   uint32_t public_slot;
-  uint16_t timers;  // which vxlnat_timers its flows follow
-  uint16_t spare;
+  uint16_t timers;       // which vxlnat_timers its flows follow
+  uint16_t mss;          // the most a SYN may announce, or 0; a 1:1 entry's SYN
+                         // goes to the engine then
   uint32_t first;        // of its vnet, the head of the list of `next`
   uint64_t router_bits;  // of its vnet: which router addresses there may be
 };
@@ -90,7 +98,7 @@ struct vxlnat_public {
   uint32_t ip;
   uint32_t rules;  // how many use it
   uint32_t next;   // next free
-  uint32_t spare;
+  uint32_t flags;
 };
 
 // Found by {vnet, private IP} (ref odd) and by public IP (ref even).

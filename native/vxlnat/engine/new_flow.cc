@@ -8,10 +8,17 @@
 //
 // Before: the source is covered by `rule`; no live flow has the packet's key.
 // After: there is one.
-// Drops: TcpNoFlow, TcpFlags, VnetFlowLimit, PortExhausted, FlowTableFull.
-// A host that cannot get a flow is told so with host unreachable, which TCP
-// takes as passing (facts: nat-behaviour I9, B36).
+// Drops: Exempt, TcpNoFlow, TcpFlags, FlowTableFull, and what admit and
+// find_place (place.h) give as reason.
+//
+// What a rule exempts is not passed on untranslated: nothing private leaves.
+// The host is told that it is prohibited. A host that cannot get a flow is told
+// so with host unreachable, which TCP takes as passing (facts: nat-behaviour
+// I9, B36).
 
+#include <algorithm>
+
+#include "engine/place.h"
 #include "engine/stages.h"
 #include "engine/wire.h"
 
@@ -28,13 +35,6 @@ Drop check_tcp(const Packet& p) {
   return Drop::kCount;
 }
 
-bool has_room(const Context& c, std::uint32_t vnet_slot, bool opening) {
-  const FlowLoad& load = c.flows.load(vnet_slot);
-  const auto share = static_cast<std::uint32_t>(
-      std::uint64_t{c.config.max_flows} * c.config.vnet_share_percent / 100);
-  return load.flows < share && (!opening || load.opening < (share + 1) / 2);
-}
-
 Verdict refuse(Context& c, Packet& p, Drop reason) {
   report_inside(c, p,
                 {wire::icmp::kUnreachable, wire::icmp::kHostUnreachable, 0});
@@ -46,19 +46,20 @@ FlowState first_state(std::uint8_t proto) {
   return proto == kUdp ? FlowState::kUdpFlow : FlowState::kIcmpFlow;
 }
 
-std::uint16_t preferred_port(const Context& c, const Packet& p, Ip4 public_ip) {
-  const std::uint32_t range =
-      std::uint32_t{c.config.port_high} - c.config.port_low + 1;
-  const std::uint64_t hash =
-      hash16(c.key, std::uint64_t{p.vnet << 8 | p.proto} << 32 | p.src,
-             std::uint64_t{p.sport} << 32 | public_ip);
-  return static_cast<std::uint16_t>(c.config.port_low + hash % range);
+bool is_exempt(const RuleOptions& options, Ip4 destination) {
+  return std::any_of(
+      options.exempt.begin(), options.exempt.end(),
+      [&](const Prefix& prefix) { return prefix.covers(destination); });
 }
 
 }  // namespace
 
 Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
   p.rule = rule;
+  if (is_exempt(c.rules.options(rule), p.dst)) {
+    report_inside(c, p, {wire::icmp::kUnreachable, wire::icmp::kProhibited, 0});
+    return c.drop(p, Drop::kExempt);
+  }
   if (p.proto == kTcp) {
     const Drop reason = check_tcp(p);
     if (reason == Drop::kTcpNoFlow && c.config.rst_on_unknown) {
@@ -66,38 +67,48 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
     }
     if (reason != Drop::kCount) return c.drop(p, reason);
   }
-  if (!has_room(c, p.vnet_slot, p.proto == kTcp)) {
-    return refuse(c, p, Drop::kVnetFlowLimit);
-  }
+  const Wish wish = {.vnet_slot = p.vnet_slot,
+                     .rule = rule,
+                     .vni_proto = p.vnet << 8 | p.proto,
+                     .private_ip = p.src,
+                     .remote_ip = p.dst,
+                     .private_port = p.sport,
+                     .remote_port = p.dport};
+  const Drop refusal = admit(c, wish, p.proto == kTcp);
+  if (refusal != Drop::kCount) return refuse(c, p, refusal);
   // An ended flow of the same endpoint still holds its tuple: go on with it.
   vxlnat_flow* old = c.flows.find_inside(
       inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now);
-  const Ip4 public_ip = c.rules.at(rule).public_ip;
-  if (old != nullptr && old->public_ip == public_ip && old->rule == rule) {
+  if (old != nullptr && may_go_on(c, wish, *old)) {
     c.flows.set_state(*old, first_state(p.proto));
     c.flows.seen(*old, c.now);
     return Verdict::proceed();
   }
   if (old != nullptr) c.flows.forget(*old);
-  const std::optional<std::uint16_t> port =
-      c.flows.choose_port({public_ip, p.dst, p.dport, p.proto},
-                          preferred_port(c, p, public_ip), c.random, c.now);
-  if (!port) return refuse(c, p, Drop::kPortExhausted);
-  vxlnat_flow flow{};
-  flow.vni_proto = p.vnet << 8 | p.proto;
-  flow.private_ip = p.src;
-  flow.private_port = p.sport;
-  flow.remote_ip = p.dst;
-  flow.remote_port = p.dport;
-  flow.public_ip = public_ip;
-  flow.public_port = *port;
-  flow.rule = rule;
-  flow.public_slot = c.rules.at(rule).public_slot;
-  flow.state = static_cast<std::uint8_t>(first_state(p.proto));
-  if (c.flows.add(flow, c.now) == nullptr) {
-    return refuse(c, p, Drop::kFlowTableFull);
-  }
+  if (!c.flows.make_room(c.now)) return refuse(c, p, Drop::kFlowTableFull);
+  Place place;
+  const Drop reason = find_place(c, wish, place);
+  if (reason != Drop::kCount) return refuse(c, p, reason);
+  make_flow(c, wish, place, first_state(p.proto));
   return Verdict::proceed();
+}
+
+vxlnat_flow* make_flow(Context& c, const Wish& wish, const Place& place,
+                       FlowState state) {
+  const vxlnat_rule& rule = c.rules.at(place.rule);
+  vxlnat_flow flow{};
+  flow.vni_proto = wish.vni_proto;
+  flow.private_ip = wish.private_ip;
+  flow.private_port = wish.private_port;
+  flow.remote_ip = wish.remote_ip;
+  flow.remote_port = wish.remote_port;
+  flow.public_ip = rule.public_ip;
+  flow.public_port = place.port;
+  flow.rule = place.rule;
+  flow.public_slot = rule.public_slot;
+  flow.flags = place.flags;
+  flow.state = static_cast<std::uint8_t>(state);
+  return c.flows.add(flow, c.now);
 }
 
 }  // namespace vxlnat

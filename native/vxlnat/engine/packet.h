@@ -85,6 +85,7 @@ struct Translation {
   std::uint16_t src_port = 0;  // ICMP queries: the identifier
   std::uint16_t dst_port = 0;  // ICMP replies: the identifier
   std::uint16_t ip_id = 0;     // with `new_id`
+  std::uint16_t mss = 0;       // the most a SYN may announce; 0: as it is
   bool new_id = false;
   bool ports = false;  // ports or the ICMP identifier are translated
 };

@@ -100,15 +100,24 @@ class TakeOver {
         continue;
       }
       const Prefix prefix{rule.prefix, static_cast<std::uint8_t>(rule.bits)};
-      if (c_.rules.find(rule.vni, prefix) != kNoSlot ||
-          !apply(SetRule{rule.vni, rule.vlan, prefix, rule.router_ip,
-                         rule.router_mac, rule.public_ip})) {
-        continue;
-      }
-      rule_of_[i] = c_.rules.find(rule.vni, prefix);
-      c_.inherited.rules[rule_of_[i]] = true;
-      result_.rules++;
+      SetRule op{rule.vni,       rule.vlan,       prefix,
+                 rule.router_ip, rule.router_mac, rule.public_ip};
+      const std::uint32_t head = c_.rules.find(rule.vni, prefix);
+      if (head != kNoSlot) add_member(op, head);
+      if (!apply(op)) continue;
+      const std::uint32_t made = c_.rules.find(rule.vni, prefix);
+      rule_of_[i] = c_.rules.member_of(made, rule.public_ip);
+      c_.inherited.rules[made] = true;
+      if (head == kNoSlot) result_.rules++;
     }
+  }
+
+  // Makes `op` the rule that is there with one more address in its pool.
+  void add_member(SetRule& op, std::uint32_t head) const {
+    RuleOptions options = c_.rules.options(head);
+    options.more_public_ips.push_back(op.public_ip);
+    op.public_ip = c_.rules.first_address(head);
+    op.options = std::make_shared<const RuleOptions>(options);
   }
 
   void take_remotes() {
@@ -191,7 +200,7 @@ class TakeOver {
     }
     flow.rule = rule;
     flow.public_slot = c_.rules.at(rule).public_slot;
-    flow.flags = 0;
+    flow.flags = c_.accounts.restore(flow, flow.flags);
     flow.host = 0;
     (void)c_.remotes.known(flow.vni_proto >> 8, flow.private_ip, flow.host);
     if (c_.flows.restore(flow, c_.now)) {

@@ -91,6 +91,7 @@ Verdict rewrite(Context& c, Packet& p) {
       if (p.translation.ports) rewrite_query(p);
     } else {
       rewrite_transport(p, addresses);
+      if (p.translation.mss != 0) clamp_mss(p);
     }
   }
   rewrite_header(p, addresses);

@@ -70,6 +70,9 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule);
 Verdict choose_inbound(Context& c, Packet& p);
 // The same without a verdict: Drop::kCount when the packet is for a fabric.
 Drop resolve_inbound(Context& c, Packet& p);
+// 5c. A flow for what an endpoint-independent mapping lets in; Drop::kCount
+// when `flow` is it.
+Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow);
 // 5b. Time and size; reported to the outside.
 Verdict check_ttl_outside(Context& c, Packet& p);
 Verdict check_size(Context& c, Packet& p);
@@ -91,6 +94,10 @@ void release_fragments(Context& c, const FragmentKey& key);
 FragmentKey fragment_key(const Packet& p, std::uint32_t realm);
 // 6. The translation is done to the bytes.
 Verdict rewrite(Context& c, Packet& p);
+// What the SYN of a rule's host, or to it, may announce; 0: anything.
+std::uint16_t mss_for(const Context& c, const Packet& p, std::uint32_t rule);
+// The part of rewrite that lowers what a SYN announces as its longest segment.
+void clamp_mss(Packet& p);
 // The part of rewrite that is about the packet an ICMP error quotes.
 void rewrite_quote(const Context& c, Packet& p);
 // 7a. Out to the Internet, or round to a fabric of ours.

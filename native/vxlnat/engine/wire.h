@@ -90,6 +90,7 @@ inline constexpr std::uint8_t kTimestamp = 13;
 inline constexpr std::uint8_t kTimestampReply = 14;
 inline constexpr std::uint8_t kHostUnreachable = 1;      // code of type 3
 inline constexpr std::uint8_t kFragmentationNeeded = 4;  // code of type 3
+inline constexpr std::uint8_t kProhibited = 13;          // code of type 3
 }  // namespace icmp
 
 // Offset of the checksum in the header of a protocol with a pseudo-header, or

@@ -1,0 +1,216 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// The sums over flows, and what they hold; see accounts.h.
+
+#include "engine/accounts.h"
+
+namespace vxlnat {
+
+Accounts::Accounts(const vxlnat_rule* rules, const EngineConfig& config,
+                   const HashKey& key, const Tick& now)
+    : rules_(rules),
+      now_(now),
+      share_percent_(config.vnet_share_percent),
+      vnets_(config.max_vnets),
+      publics_(config.max_rules),
+      hosts_(config, key),
+      bindings_(config, key),
+      blocks_(config, key) {}
+
+void Accounts::count(const vxlnat_flow& flow, FlowState state, bool in) {
+  if (!is_live(state)) return;
+  const std::uint32_t step = in ? 1u : ~0u;
+  const std::uint32_t opening = is_opening(state) ? step : 0;
+  const std::uint32_t slot = rules_[flow.rule].vnet_slot;
+  vnets_[slot].flows += step;
+  vnets_[slot].opening += opening;
+  publics_[flow.public_slot] += step;
+  if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) return;
+  Host* host = hosts_.find(slot, flow.private_ip);
+  host->flows += step;
+  host->opening += opening;
+}
+
+void Accounts::added(vxlnat_flow& flow) {
+  const std::uint32_t slot = rules_[flow.rule].vnet_slot;
+  if (Host* host = make_host(slot, flow.private_ip)) {
+    flow.flags |= VXLNAT_FLOW_COUNTED;
+    host->uses++;
+    host->rule = flow.rule;
+    host->pace.add(now_);
+  }
+  vnets_[slot].pace.add(now_);
+  if ((flow.flags & VXLNAT_FLOW_BLOCK) != 0) {
+    blocks_.at(blocks_.owner(flow.public_ip, flow.public_port)).uses++;
+  }
+  if ((flow.flags & VXLNAT_FLOW_BOUND) != 0) {
+    bindings_.find_private(flow.vni_proto, flow.private_ip, flow.private_port)
+        ->flows++;
+  }
+  count(flow, static_cast<FlowState>(flow.state), true);
+}
+
+void Accounts::changed(const vxlnat_flow& flow, FlowState before,
+                       FlowState after) {
+  if (is_live(before) == is_live(after) &&
+      is_opening(before) == is_opening(after)) {
+    return;
+  }
+  count(flow, before, false);
+  count(flow, after, true);
+}
+
+void Accounts::released(const vxlnat_flow& flow) {
+  count(flow, static_cast<FlowState>(flow.state), false);
+  if ((flow.flags & VXLNAT_FLOW_BOUND) != 0) {
+    Binding* b = bindings_.find_private(flow.vni_proto, flow.private_ip,
+                                        flow.private_port);
+    // A later rule may have bound the endpoint anew.
+    if (b != nullptr && b->rule == flow.rule &&
+        b->public_ip == flow.public_ip && b->public_port == flow.public_port &&
+        --b->flows == 0) {
+      b->idle_since = now_;
+    }
+  }
+  if ((flow.flags & VXLNAT_FLOW_BLOCK) != 0) {
+    release_port(flow.public_ip, flow.public_port);
+  }
+  if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) return;
+  Host* host = hosts_.find(rules_[flow.rule].vnet_slot, flow.private_ip);
+  host->uses--;
+  drop_host_if_unused(*host);
+}
+
+std::uint8_t Accounts::restore(const vxlnat_flow& flow, std::uint8_t flags) {
+  const std::uint32_t slot = rules_[flow.rule].vnet_slot;
+  if ((flags & VXLNAT_FLOW_BOUND) != 0) {
+    const Binding* b =
+        binding(flow.vni_proto, flow.private_ip, flow.private_port);
+    if (b == nullptr) {
+      Binding like;
+      like.vni_proto = flow.vni_proto;
+      like.private_ip = flow.private_ip;
+      like.private_port = flow.private_port;
+      like.public_ip = flow.public_ip;
+      like.public_port = flow.public_port;
+      like.rule = flow.rule;
+      b = bind(like);
+    }
+    const bool same = b != nullptr && b->public_ip == flow.public_ip &&
+                      b->public_port == flow.public_port;
+    return same ? VXLNAT_FLOW_BOUND : 0;
+  }
+  if ((flags & VXLNAT_FLOW_BLOCK) == 0) return 0;
+  // Of the block's size nothing is known but its least part.
+  Host* host = make_host(slot, flow.private_ip);
+  if (host == nullptr) return 0;
+  const auto low = static_cast<std::uint16_t>(flow.public_port & ~63u);
+  std::uint32_t ref = blocks_.owner(flow.public_ip, low);
+  if (ref == 0) {
+    Block like;
+    like.public_ip = flow.public_ip;
+    like.vnet_slot = slot;
+    like.host = flow.private_ip;
+    like.ports = {low, static_cast<std::uint16_t>(low + 63)};
+    ref = take_block(*host, like);
+  }
+  if (ref != 0 && blocks_.at(ref).host == flow.private_ip &&
+      blocks_.at(ref).vnet_slot == slot) {
+    return VXLNAT_FLOW_BLOCK;
+  }
+  drop_host_if_unused(*host);
+  return 0;
+}
+
+Host* Accounts::make_host(std::uint32_t vnet_slot, Ip4 ip) {
+  Host* host = hosts_.find(vnet_slot, ip);
+  if (host != nullptr) return host;
+  VnetLoad& load = vnets_[vnet_slot];
+  if (load.hosts >= hosts_.share(share_percent_)) return nullptr;
+  host = hosts_.add(vnet_slot, ip);
+  if (host != nullptr) load.hosts++;
+  return host;
+}
+
+void Accounts::drop_host_if_unused(Host& host) {
+  if (host.uses != 0 || host.first_block != 0) return;
+  vnets_[host.vnet_slot].hosts--;
+  hosts_.remove(host);
+}
+
+Binding* Accounts::binding(std::uint32_t vni_proto, Ip4 ip,
+                           std::uint16_t port) {
+  Binding* b = bindings_.find_private(vni_proto, ip, port);
+  if (b == nullptr) return nullptr;
+  if (!is_dead(*b) && !BindingTable::is_over(*b, now_)) return b;
+  unbind(*b);
+  return nullptr;
+}
+
+Binding* Accounts::binding_of(std::uint8_t proto, Ip4 public_ip,
+                              std::uint16_t port) {
+  Binding* b = bindings_.find_public(proto, public_ip, port);
+  if (b == nullptr) return nullptr;
+  if (!is_dead(*b) && !BindingTable::is_over(*b, now_)) return b;
+  unbind(*b);
+  return nullptr;
+}
+
+Binding* Accounts::bind(const Binding& like) {
+  if (dry_) return nullptr;
+  Binding* b = bindings_.add(like);
+  if (b == nullptr) return nullptr;
+  b->idle_since = now_;
+  Host* host = make_host(rules_[b->rule].vnet_slot, b->private_ip);
+  b->counted = host != nullptr;
+  if (host != nullptr) host->uses++;
+  if (b->in_block) {
+    blocks_.at(blocks_.owner(b->public_ip, b->public_port)).uses++;
+  }
+  return b;
+}
+
+void Accounts::unbind(Binding& b) {
+  if (dry_) return;
+  const Binding gone = b;
+  bindings_.remove(b);
+  if (gone.in_block) release_port(gone.public_ip, gone.public_port);
+  if (!gone.counted) return;
+  Host* host = hosts_.find(rules_[gone.rule].vnet_slot, gone.private_ip);
+  host->uses--;
+  drop_host_if_unused(*host);
+}
+
+void Accounts::expire_binding(std::uint32_t index) {
+  if (index >= bindings_.size()) return;
+  Binding& b = bindings_.at_index(index);
+  if (b.used && (is_dead(b) || BindingTable::is_over(b, now_))) unbind(b);
+}
+
+std::uint32_t Accounts::take_block(Host& host, const Block& block) {
+  const std::uint32_t ref = blocks_.add(block);
+  if (ref == 0) return 0;
+  blocks_.at(ref).next = host.first_block;
+  host.first_block = ref;
+  return ref;
+}
+
+void Accounts::release_port(Ip4 public_ip, std::uint16_t port) {
+  const std::uint32_t ref = blocks_.owner(public_ip, port);
+  blocks_.at(ref).uses--;
+  drop_block_if_unused(ref);
+}
+
+void Accounts::drop_block_if_unused(std::uint32_t ref) {
+  const Block& block = blocks_.at(ref);
+  if (block.uses > 0) return;
+  Host* host = hosts_.find(block.vnet_slot, block.host);
+  std::uint32_t* at = &host->first_block;
+  while (*at != ref) at = &blocks_.at(*at).next;
+  *at = block.next;
+  blocks_.remove(ref);
+}
+
+}  // namespace vxlnat

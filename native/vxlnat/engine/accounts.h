@@ -1,0 +1,101 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Who has what of the flow table: vnets, public addresses and hosts, and the
+// ports that are kept for an endpoint (bindings) or a host (blocks). FlowTable
+// tells of each flow that comes, changes or goes, so the sums are right
+// whatever ends a flow. Private memory: the fast path needs none of it.
+//
+// A flow says in its flags what it holds besides its record. What is kept by
+// vnet slot or rule is gone before the slot is used again, because a walk over
+// the flows ends with a walk over the bindings (FlowTable::reap).
+
+#ifndef VXLNAT_ENGINE_ACCOUNTS_H_
+#define VXLNAT_ENGINE_ACCOUNTS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/binding_table.h"
+#include "engine/block_table.h"
+#include "engine/flow_state.h"
+#include "engine/host_table.h"
+#include "engine/layout.h"
+
+namespace vxlnat {
+
+// What a vnet has, by vnet slot. Live flows only.
+struct VnetLoad {
+  std::uint32_t flows = 0;
+  std::uint32_t opening = 0;
+  std::uint32_t hosts = 0;
+  Pace pace;
+};
+
+class Accounts {
+ public:
+  // `now` is the time of what is being done.
+  Accounts(const vxlnat_rule* rules, const EngineConfig& config,
+           const HashKey& key, const Tick& now);
+
+  // While dry, bindings stay as they are (explain.cc).
+  void set_dry(bool dry) { dry_ = dry; }
+
+  // A flow was made; sets its COUNTED flag.
+  void added(vxlnat_flow& flow);
+  void changed(const vxlnat_flow& flow, FlowState before, FlowState after);
+  // A flow leaves the table; its state is the last one.
+  void released(const vxlnat_flow& flow);
+
+  // Makes again what a flow of another table held, as its flags there say;
+  // returns its flags here. The flow must follow.
+  std::uint8_t restore(const vxlnat_flow& flow, std::uint8_t flags);
+
+  VnetLoad& vnet(std::uint32_t slot) { return vnets_[slot]; }
+  // Live flows with a public address, by public slot.
+  std::uint32_t public_flows(std::uint32_t slot) const {
+    return publics_[slot];
+  }
+  Host* host(std::uint32_t vnet_slot, Ip4 ip) {
+    return hosts_.find(vnet_slot, ip);
+  }
+  // The host, made if it must be; null when there is no room.
+  Host* make_host(std::uint32_t vnet_slot, Ip4 ip);
+  void drop_host_if_unused(Host& host);
+
+  // The binding of an endpoint, or of a public port; null when there is none
+  // or its rule is gone or its time is over.
+  Binding* binding(std::uint32_t vni_proto, Ip4 ip, std::uint16_t port);
+  Binding* binding_of(std::uint8_t proto, Ip4 public_ip, std::uint16_t port);
+  // Makes one; it holds its host and block too. Null when full.
+  Binding* bind(const Binding& like);
+  void unbind(Binding& binding);
+  BindingTable& bindings() { return bindings_; }
+  // Ends binding `index` when it is over; part of the hand's round.
+  void expire_binding(std::uint32_t index);
+
+  BlockTable& blocks() { return blocks_; }
+  // A new block for a host, first in its list; 0 when there is no room.
+  std::uint32_t take_block(Host& host, const Block& block);
+  void drop_block_if_unused(std::uint32_t ref);
+
+ private:
+  void count(const vxlnat_flow& flow, FlowState state, bool in);
+  void release_port(Ip4 public_ip, std::uint16_t port);
+  bool is_dead(const Binding& b) const { return rules_[b.rule].state != 1; }
+
+  const vxlnat_rule* rules_;
+  const Tick& now_;
+  std::uint32_t share_percent_;
+  bool dry_ = false;
+  std::vector<VnetLoad> vnets_;
+  std::vector<std::uint32_t> publics_;
+  HostTable hosts_;
+  BindingTable bindings_;
+  BlockTable blocks_;
+};
+
+}  // namespace vxlnat
+
+#endif  // VXLNAT_ENGINE_ACCOUNTS_H_
