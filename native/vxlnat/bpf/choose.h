@@ -63,10 +63,8 @@ INLINE int read_rule(struct choice* c) {
   return 0;
 }
 
-INLINE int read_host(const struct choice* c, struct host* host) {
-  if (c->hint == 0) return VXLNAT_UP_HOST;
-  struct vxlnat_remote* remote =
-      element(vxlnat.layout.remotes.offset + (__u64)(c->hint - 1) * 64);
+INLINE int read_remote(const struct choice* c, struct vxlnat_remote* remote,
+                       struct host* host) {
   if (!remote || READ_ONCE(remote->state) != VXLNAT_REMOTE_KNOWN ||
       remote->vni != c->vni || remote->ip != c->private_ip) {
     return VXLNAT_UP_HOST;
@@ -76,6 +74,18 @@ INLINE int read_host(const struct choice* c, struct host* host) {
   host->ul3_port = remote->ul3_port;
   BARRIER();
   return READ_ONCE(remote->state) == VXLNAT_REMOTE_KNOWN ? 0 : VXLNAT_UP_HOST;
+}
+
+/* The hint spares a look-up; where it does not hold, `account` puts it right.
+ */
+INLINE int read_host(struct choice* c, struct host* host) {
+  if (c->hint && !read_remote(c, remote_at(c->hint - 1), host)) return 0;
+  struct place at = {};
+  if (find_remote(c->vni, c->private_ip, &at) != FOUND) return VXLNAT_UP_HOST;
+  int why = read_remote(c, at.record, host);
+  if (why) return why;
+  c->hint = at.ref;
+  return unchanged(&at) ? 0 : VXLNAT_UP_CHANGING;
 }
 
 /* Whether the flow is one that this packet neither opens, closes nor finds
@@ -114,15 +124,14 @@ INLINE int is_shared(const struct packet* p, __u8 icmp) {
          (p->proto == IPPROTO_ICMP && p->icmp == icmp);
 }
 
-/* Whether no rule of the vnet covers `ip`. */
-INLINE int lies_outside(const struct choice* c, __u32 ip) {
+/* Whether no rule of the vnet covers `ip`, or has it as its router's. */
+INLINE int lies_outside(const struct choice* c, __u32 ip, int router_only) {
   __u32 at = c->first;
   for (int i = 0; i < MAX_RULES; i++) {
     if (at == VXLNAT_NO_RULE) return 1;
     struct vxlnat_rule* rule = rule_at(at);
-    if (!rule || (ip & rule->mask) == rule->prefix || rule->vni != c->vni) {
-      return 0;
-    }
+    if (!rule || rule->vni != c->vni || rule->router_ip == ip) return 0;
+    if (!router_only && (ip & rule->mask) == rule->prefix) return 0;
     at = READ_ONCE(rule->next);
     BARRIER();
     if (READ_ONCE(rule->state) != VXLNAT_RULE_LIVE) return 0;
@@ -135,7 +144,8 @@ INLINE __u64 router_bit(__u32 ip) {
   return 1ull << ((ip ^ ip >> 6 ^ ip >> 12) & 63);
 }
 
-INLINE int choose_flow(struct choice* c, struct place* at, int out, __u32 now) {
+INLINE int choose_flow(struct choice* c, const struct packet* p,
+                       struct place* at, int out, __u32 now) {
   struct vxlnat_flow* flow = at->record;
   c->flow = flow;
   c->entry = 0;
@@ -146,13 +156,15 @@ INLINE int choose_flow(struct choice* c, struct place* at, int out, __u32 now) {
   c->hint = flow->host;
   c->rule = flow->rule;
   if (flow->flags & VXLNAT_FLOW_WATCHED) return VXLNAT_UP_WATCHED;
+  if (p->syn || p->ends) return VXLNAT_UP_HANDSHAKE;
   int why = read_rule(c);
   if (!why) why = check_time(c, now);
   if (why) return why;
   return unchanged(at) ? 0 : VXLNAT_UP_CHANGING;
 }
 
-INLINE int choose_entry(struct choice* c, struct place* at, int out) {
+INLINE int choose_entry(struct choice* c, const struct packet* p,
+                        struct place* at, int out) {
   struct vxlnat_one_to_one* entry = at->record;
   c->flow = 0;
   c->entry = entry;
@@ -164,6 +176,7 @@ INLINE int choose_entry(struct choice* c, struct place* at, int out) {
   c->hint = entry->host;
   c->rule = entry->rule;
   if (entry->flags & VXLNAT_FLOW_WATCHED) return VXLNAT_UP_WATCHED;
+  if (p->syn) return VXLNAT_UP_HANDSHAKE;
   int why = read_rule(c);
   if (why) return why;
   return unchanged(at) ? 0 : VXLNAT_UP_CHANGING;
@@ -178,18 +191,19 @@ INLINE int choose_outbound(struct choice* c, const struct packet* p, __u32 vni,
         inside_key(vni, p->proto, p->src, p->sport, p->dst, p->dport);
     enum found found = find_flow(&key, at_inside, &at);
     if (found == FOUND) {
-      int why = choose_flow(c, &at, 1, now);
+      int why = choose_flow(c, p, &at, 1, now);
       if (why) return why;
-      return c->router_bits & router_bit(p->dst) ? VXLNAT_UP_HAIRPIN : 0;
+      if (!(c->router_bits & router_bit(p->dst))) return 0;
+      return lies_outside(c, p->dst, 1) ? 0 : VXLNAT_UP_HAIRPIN;
     }
     if (found == UNSURE) return VXLNAT_UP_NO_FLOW;
   }
   if (find_entry(vni, p->src, at_private, &at) != FOUND) {
     return VXLNAT_UP_NO_FLOW;
   }
-  int why = choose_entry(c, &at, 1);
+  int why = choose_entry(c, p, &at, 1);
   if (why) return why;
-  return lies_outside(c, p->dst) ? 0 : VXLNAT_UP_HAIRPIN;
+  return lies_outside(c, p->dst, 0) ? 0 : VXLNAT_UP_HAIRPIN;
 }
 
 /* No address is a rule's and a 1:1 entry's, so the order does not matter. */
@@ -199,13 +213,13 @@ INLINE int choose_inbound(struct choice* c, const struct packet* p, __u32 now) {
     struct key key =
         inside_key(0, p->proto, p->dst, p->dport, p->src, p->sport);
     enum found found = find_flow(&key, at_outside, &at);
-    if (found == FOUND) return choose_flow(c, &at, 0, now);
+    if (found == FOUND) return choose_flow(c, p, &at, 0, now);
     if (found == UNSURE) return VXLNAT_UP_NO_FLOW;
   }
   if (find_entry(NO_VNET, p->dst, at_public, &at) != FOUND) {
     return VXLNAT_UP_NO_FLOW;
   }
-  return choose_entry(c, &at, 0);
+  return choose_entry(c, p, &at, 0);
 }
 
 /* The row of this CPU for one slot of counts. */
@@ -247,6 +261,7 @@ INLINE void account(const struct choice* c, const struct packet* p, int out,
                      vxlnat.layout.public_counts.count, c->public_slot),
            out, p->length);
   if (flow->last_seen != now) flow->last_seen = now;
+  if (flow->host != c->hint) flow->host = c->hint;
   if (out) {
     flow->packets_out++;
     if (p->ack) flow->ack_out = p->ack;

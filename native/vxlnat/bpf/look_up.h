@@ -207,6 +207,25 @@ INLINE enum found find_entry(__u32 vni, __u32 ip, matches* match,
               match, at);
 }
 
+/* Where hosts live. */
+
+INLINE struct vxlnat_remote* remote_at(__u32 index) {
+  return element(vxlnat.layout.remotes.offset + (__u64)index * 64);
+}
+
+INLINE int at_remote(__u32 ref, const struct key* key, struct place* at) {
+  struct vxlnat_remote* remote = remote_at(ref - 1);
+  at->record = remote;
+  return remote && remote->vni == (__u32)key->a && remote->ip == (__u32)key->b;
+}
+
+INLINE enum found find_remote(__u32 vni, __u32 ip, struct place* at) {
+  struct key key = {vni, ip};
+  return find(vxlnat.layout.remote_buckets.offset,
+              vxlnat.layout.remote_buckets.count, hash16(vni, ip), &key,
+              at_remote, at);
+}
+
 /* The public addresses of rules. */
 
 INLINE int at_snat_public(__u32 ref, const struct key* key, struct place* at) {

@@ -34,7 +34,9 @@ struct packet {
   __u8 icmp; /* the type */
   __u8 tos;
   __u8 may_fragment;
-  __u32 ack; /* TCP */
+  __u8 syn;  /* TCP */
+  __u8 ends; /* FIN or RST */
+  __u32 ack;
 };
 
 /* 0/8, 127/8 and everything from 224/4 up belong to no host. */
@@ -56,7 +58,8 @@ INLINE int read_tcp(const struct iphdr* ip, void* end, __u16 left,
   if ((void*)(tcp + 1) > end || left < sizeof(*tcp)) return VXLNAT_UP_ODD;
   __u16 size = tcp->doff * 4;
   if (size < sizeof(*tcp) || size > left) return VXLNAT_UP_ODD;
-  if (tcp->syn || tcp->fin || tcp->rst) return VXLNAT_UP_HANDSHAKE;
+  p->syn = tcp->syn;
+  p->ends = tcp->fin || tcp->rst;
   if (is_unfinished(ip, left, tcp->check)) return VXLNAT_UP_UNFINISHED;
   p->sport = bpf_ntohs(tcp->source);
   p->dport = bpf_ntohs(tcp->dest);
@@ -116,6 +119,7 @@ INLINE int read_packet(const struct iphdr* ip, void* end, __u32 room,
   p->may_fragment = (ip->frag_off & bpf_htons(0x4000)) == 0;
   p->icmp = 0;
   p->ack = 0;
+  p->syn = p->ends = 0;
   __u16 left = p->length - sizeof(*ip);
   switch (p->proto) {
     case IPPROTO_TCP:

@@ -73,8 +73,7 @@ INLINE int pass(void) {
   return XDP_PASS;
 }
 
-SEC("xdp")
-int ingress(struct xdp_md* ctx) {
+INLINE int receive(struct xdp_md* ctx) {
   void* data = FRAME_EDGE(ctx, data);
   void* end = FRAME_EDGE(ctx, data_end);
   __u32 port = port_of(ctx->ingress_ifindex);
@@ -103,6 +102,9 @@ int ingress(struct xdp_md* ctx) {
   }
   return pass();
 }
+
+SEC("xdp")
+int ingress(struct xdp_md* ctx) { return receive(ctx); }
 
 /* Answers a page of vxlnat_next_hop in place. */
 SEC("xdp")

@@ -54,7 +54,6 @@ class Chance {
     const std::uint32_t port = out ? Kernel::kUnderlay : Kernel::kExternal;
     for (std::uint32_t n = t_.once_in(3) ? 2 : 1; n > 0; n--) {
       if (w_.frame(frame, port)) forwarded_[out ? 1 : 0]++;
-      hint();
     }
   }
 
@@ -117,29 +116,6 @@ class Chance {
   void watch() {
     w_.tables().flows.flows[t_.pick(256)].flags ^= VXLNAT_FLOW_WATCHED;
     w_.tables().one_to_ones.entries[t_.pick(32)].flags ^= VXLNAT_FLOW_WATCHED;
-  }
-
-  void hint() {
-    const SharedTables& s = w_.tables();
-    const auto find = [&](Vni vni, Ip4 ip) -> std::uint32_t {
-      for (std::uint32_t i = 0; i < w_.config().max_remotes; i++) {
-        const vxlnat_remote& r = s.remotes.remotes[i];
-        if (r.state == VXLNAT_REMOTE_KNOWN && r.vni == vni && r.ip == ip) {
-          return i + 1;
-        }
-      }
-      return 0;
-    };
-    for (std::uint32_t i = 0; i < w_.config().max_flows; i++) {
-      vxlnat_flow& f = s.flows.flows[i];
-      if (f.state != 0 && f.host == 0) {
-        f.host = find(f.vni_proto >> 8, f.private_ip);
-      }
-    }
-    for (std::uint32_t i = 0; i < w_.config().max_one_to_ones; i++) {
-      vxlnat_one_to_one& e = s.one_to_ones.entries[i];
-      if (e.used != 0 && e.host == 0) e.host = find(e.vni, e.private_ip);
-    }
   }
 
   Traffic t_;

@@ -97,7 +97,8 @@ Kernel::~Kernel() {
   if (map_ >= 0) close(map_);
 }
 
-std::string Kernel::load(const std::string& path) {
+std::string Kernel::load(const std::string& path,
+                         std::span<const std::uint8_t> shot) {
   object_ = bpf_object__open_file(path.c_str(), nullptr);
   if (object_ == nullptr) return why("cannot open " + path);
   vxlnat_settings settings{};
@@ -117,6 +118,9 @@ std::string Kernel::load(const std::string& path) {
     if (name == ".rodata.settings") {
       bad = bpf_map__set_initial_value(map, &settings, sizeof settings);
     }
+    if (name == ".rodata.shot") {
+      bad = bpf_map__set_initial_value(map, shot.data(), shot.size());
+    }
     if (bad != 0) return "the program does not take " + name;
   }
   if (bpf_object__load(object_) != 0) return why("the program is refused");
@@ -134,6 +138,19 @@ std::string Kernel::load(const std::string& path) {
 }
 
 Run Kernel::run(const Bytes& frame, std::uint32_t port) {
+  return run(program_, frame, port, 1, nullptr);
+}
+
+std::uint32_t Kernel::time(const char* program, const Bytes& frame,
+                           std::uint32_t port, int repeat) {
+  std::uint32_t nanoseconds = 0;
+  run(bpf_program__fd(bpf_object__find_program_by_name(object_, program)),
+      frame, port, repeat, &nanoseconds);
+  return nanoseconds;
+}
+
+Run Kernel::run(int program, const Bytes& frame, std::uint32_t port, int repeat,
+                std::uint32_t* nanoseconds) {
   Run result;
   result.frame.resize(frame.size() + 256);
   xdp_md context{};
@@ -147,11 +164,12 @@ Run Kernel::run(const Bytes& frame, std::uint32_t port) {
   options.data_size_out = static_cast<std::uint32_t>(result.frame.size());
   options.ctx_in = &context;
   options.ctx_size_in = sizeof context;
-  options.repeat = 1;
-  if (bpf_prog_test_run_opts(program_, &options) != 0) {
+  options.repeat = repeat;
+  if (bpf_prog_test_run_opts(program, &options) != 0) {
     fail(__FILE__, __LINE__, why("the kernel did not run the program"));
     return {};
   }
+  if (nanoseconds != nullptr) *nanoseconds = options.duration;
   result.action = static_cast<int>(options.retval);
   result.frame.resize(options.data_size_out);
   return result;

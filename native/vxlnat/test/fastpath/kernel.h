@@ -43,14 +43,21 @@ class Kernel {
 
   std::span<std::uint8_t> tables() const { return memory_; }
   // Loads the program, after an engine has laid out the tables.
-  std::string load(const std::string& path);
+  // `shot` is the benchmark's read-only data, when there is any.
+  std::string load(const std::string& path,
+                   std::span<const std::uint8_t> shot = {});
   Run run(const Bytes& frame, std::uint32_t port);
+  // Nanoseconds that one of `repeat` runs of another program took.
+  std::uint32_t time(const char* program, const Bytes& frame,
+                     std::uint32_t port, int repeat);
   std::uint64_t counter(std::uint32_t index) const;
   // Addresses of the link on which the program sends by this port.
   io::LinkAddresses link(std::uint32_t port) const;
 
  private:
   Kernel() = default;
+  Run run(int program, const Bytes& frame, std::uint32_t port, int repeat,
+          std::uint32_t* nanoseconds);
   int map_ = -1;
   int program_ = -1;   // owned by object_
   int counters_ = -1;  // owned by object_

@@ -98,18 +98,19 @@ void Twins::compare(const Run& run, const Bytes& frame) {
   }
 }
 
-// What the engine does not write yet.
-void Twins::forgive(Bytes* engines, const Bytes& programs) {
+// What the engine does not write, or not yet: the hints where hosts are.
+void Twins::forgive(const Bytes& programs) {
   const vxlnat_layout& l = *tables_.layout;
   const auto copy = [&](std::uint64_t at, std::size_t n) {
-    std::memcpy(engines->data() + at, programs.data() + at, n);
+    std::memcpy(kernel_.tables().data() + at, programs.data() + at, n);
   };
   copy(l.vnet_counts.offset, l.vnet_counts.count * sizeof(vxlnat_counts));
   copy(l.public_counts.offset, l.public_counts.count * sizeof(vxlnat_counts));
   for (std::uint64_t i = 0; i < l.flows.count; i++) {
-    copy(l.flows.offset + i * 64 + offsetof(vxlnat_flow, ack_out), 8);
+    copy(l.flows.offset + i * 64 + offsetof(vxlnat_flow, ack_out), 16);
   }
   for (std::uint64_t i = 0; i < l.one_to_ones.count; i++) {
+    copy(l.one_to_ones.offset + i * 64 + offsetof(vxlnat_one_to_one, host), 4);
     copy(l.one_to_ones.offset + i * 64 +
              offsetof(vxlnat_one_to_one, packets_out),
          32);
@@ -118,6 +119,7 @@ void Twins::forgive(Bytes* engines, const Bytes& programs) {
 
 // The program counts in a row of its own.
 void Twins::compare_tables(const Bytes& after) {
+  forgive(after);
   Bytes engines(kernel_.tables().begin(),
                 kernel_.tables().begin() + static_cast<std::ptrdiff_t>(bytes_));
   Bytes programs = after;
@@ -135,7 +137,6 @@ void Twins::compare_tables(const Bytes& after) {
       }
     }
   }
-  forgive(&engines, programs);
   if (engines == programs) return;
   const auto at = static_cast<std::size_t>(
       std::mismatch(engines.begin(), engines.end(), programs.begin()).first -

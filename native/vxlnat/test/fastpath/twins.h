@@ -53,7 +53,7 @@ class Twins final : public Outbox {
  private:
   void give_engine(const Bytes& bytes, std::uint32_t port, Tick at);
   void compare(const Run& run, const Bytes& frame);
-  void forgive(Bytes* engines, const Bytes& programs);
+  void forgive(const Bytes& programs);
   void compare_tables(const Bytes& after);
   void send(std::uint32_t port, std::size_t headers,
             std::span<const std::uint8_t> bytes, const Underlay* to);
