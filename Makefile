@@ -11,7 +11,7 @@ TS := $(shell git ls-files -co --exclude-standard '*.ts')
 CXX_FILES := $(shell git ls-files -co --exclude-standard \
   'native/vxlnat/**.cc' 'native/vxlnat/**.h')
 NATIVE := $(CXX_FILES) native/vxlnat/engine/drops.def \
-  native/vxlnat/binding.gyp
+  native/vxlnat/binding.gyp $(shell git ls-files -co native/vxlnat/bpf)
 
 .PHONY: help all check test demo up down bench fuzz clean
 

@@ -1,7 +1,9 @@
 # Three targets, as the dependency rule has it: engine (pure), io (system
-# calls and the worker thread), vxlnat (the addon, the only one that knows
-# Node). Sources by glob, so that no list can drift.
+# calls and threads, with the XDP program as bytes), vxlnat (the addon, the
+# only one that knows Node). Sources by glob, so that no list can drift.
+# Without clang or libbpf everything is built but the XDP path.
 {
+  'variables': { 'libbpf': '<!(bpf/have-libbpf)' },
   'target_defaults': {
     'include_dirs': ['.'],
     'cflags!': ['-Wno-unused-parameter', '-O3'],
@@ -32,6 +34,21 @@
       'sources': ['<!@(find io -name "*.cc" | sort)'],
       'cflags': ['-fPIC', '-pthread'],
       'dependencies': ['engine'],
+      'defines': [
+        'VXLNAT_LIBBPF=<(libbpf)',
+        'VXLNAT_BPF_OBJECT="<(module_root_dir)/build/bpf/vxlnat.bpf.o"',
+      ],
+      'actions': [
+        {
+          'action_name': 'bpf',
+          'inputs': ['bpf/build', '<!@(find bpf engine -name "*.[ch]")'],
+          'outputs': ['<(module_root_dir)/build/bpf/vxlnat.bpf.o'],
+          'action': ['bpf/build', '<@(_outputs)'],
+        },
+      ],
+      'link_settings': {
+        'conditions': [['libbpf==1', { 'libraries': ['-lbpf'] }]],
+      },
     },
     {
       'target_name': 'vxlnat',

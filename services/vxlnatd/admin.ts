@@ -116,6 +116,7 @@ function health(view: AdminView): Reply {
   const reasons = unreadiness(view);
   if (!live) reasons.unshift('the packet worker makes no progress');
   const reconcile = view.reconcile();
+  const { path, why } = view.engine.io();
   const ready = reasons.length === 0;
   return {
     status: ready ? 200 : 503,
@@ -124,6 +125,8 @@ function health(view: AdminView): Reply {
       ready,
       reasons,
       zone_uuid: view.config.zone_uuid,
+      path,
+      path_why: why,
       state: view.heartbeat?.().state ?? null,
       control_plane:
         view.connected === null
@@ -149,6 +152,7 @@ function stats(view: AdminView): Reply {
     status: 200,
     body: {
       engine: view.engine.stats(),
+      io: view.engine.io(),
       resolver: view.resolver(),
       reconcile: view.reconcile(),
       follow: view.follow?.() ?? null,

@@ -52,6 +52,7 @@ export class App {
   #reconciler: Reconciler | null = null;
   #control: ControlPlane | null = null;
   #stopped: Promise<void> | null = null;
+  #handOver = false;
   /** Where the admin interface listens; known after `start`. */
   address = { host: '', port: 0 };
 
@@ -96,6 +97,14 @@ export class App {
     this.#file?.reload();
     await this.#control?.compare();
     await this.reconciler.recheck();
+  }
+
+  /**
+   * Has `stop` leave everything to a successor that starts at once: the XDP
+   * program, which goes on with established flows, routes and announcements.
+   */
+  handOver(): void {
+    this.#handOver = true;
   }
 
   /** Stops in reverse order; takes back what was added to the kernel. */
@@ -196,7 +205,7 @@ export class App {
       ioConfig(this.#config),
       onEvents,
     );
-    this.#onStop(() => engine.close());
+    this.#onStop(() => engine.close(this.#handOver));
     return engine;
   }
 
@@ -220,14 +229,29 @@ export class App {
     const options = { engine, kernel, source, clock, log, onPass };
     const reconciler = new Reconciler(options);
     this.#reconciler = reconciler;
-    this.#onStop(() => reconciler.withdraw());
+    this.#onStop(() => (this.#handOver ? undefined : reconciler.withdraw()));
     await reconciler.recheck();
+    await this.#attach(engine);
     const timer = clock.every(this.#config.resync_ms, () => {
       reconciler
         .recheck()
         .catch((err) => log.error({ err }, 'full comparison'));
     });
     this.#onStop(() => timer.cancel());
+  }
+
+  /** The XDP program in place, now that there are rules. */
+  async #attach(engine: Engine): Promise<void> {
+    const wanted = this.#config.io;
+    const { path, why, ports, flows_taken_over } = await engine.attach();
+    if (wanted !== 'auto' && path !== wanted) {
+      throw new Error(`io "${wanted}" does not work here: ${why}`);
+    }
+    const modes = ports.map((port) => `${port.interface} ${port.mode}`);
+    this.#deps.log.info(
+      { path, why, ports: modes, flows_taken_over },
+      `packets go by ${path}`,
+    );
   }
 
   #makeControl(engine: Engine, resolver: Resolver): void {

@@ -16,8 +16,10 @@ export interface ConfigFile {
   napi?: { url: string } | null;
   svp?: { host: string; port?: number } | null;
   underlay: { interface?: string | null; ip?: string; port?: number };
-  external?: { interface?: string | null; ip?: string | null };
+  external?: { interface?: string | null; ip?: string | null; vlan?: number };
   tun?: { name?: string; mtu?: number };
+  io?: IoConfigDto['kind'];
+  xdp?: { lanes?: number; pins?: string | null };
   announce?: 'arp' | 'none';
   manage_os?: boolean;
   state_directory?: string | null;
@@ -52,8 +54,12 @@ export interface Config {
   napi: { url: string } | null;
   svp: { host: string; port: number } | null;
   underlay: { interface: string | null; ip: string; port: number };
-  external: { interface: string | null; ip: string | null };
+  external: { interface: string | null; ip: string | null; vlan: number };
   tun: { name: string; mtu: number };
+  /** How packets are carried: one way that must work, or the best. */
+  io: IoConfigDto['kind'];
+  /** `pins`: where on a BPF file system the XDP program survives a restart. */
+  xdp: { lanes: number; pins: string | null };
   announce: 'arp' | 'none';
   manage_os: boolean;
   state_directory: string | null;
@@ -121,10 +127,16 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
     external: object({
       interface: device,
       ip: { type: ['string', 'null'], pattern: IPV4 },
+      vlan: { type: 'integer', minimum: 0, maximum: 4094 },
     }),
     tun: object({
       name: { type: 'string', pattern: DEVICE },
       mtu: { type: 'integer', minimum: 576, maximum: 65535 },
+    }),
+    io: { enum: ['auto', 'xdp', 'af_xdp', 'tun'] },
+    xdp: object({
+      lanes: { type: 'integer', minimum: 0, maximum: 64 },
+      pins: { type: ['string', 'null'], pattern: '^/.+[^/]$' },
     }),
     announce: { enum: ['arp', 'none'] },
     manage_os: { type: 'boolean' },
@@ -166,8 +178,14 @@ export function completeConfig(file: ConfigFile): Config {
     external: {
       interface: file.external?.interface ?? null,
       ip: file.external?.ip ?? null,
+      vlan: file.external?.vlan ?? 0,
     },
     tun: { name: file.tun?.name ?? 'vxn0', mtu: file.tun?.mtu ?? 1500 },
+    io: file.io ?? 'auto',
+    xdp: {
+      lanes: file.xdp?.lanes ?? 0,
+      pins: file.xdp?.pins === undefined ? '/sys/fs/bpf/vxlnat' : file.xdp.pins,
+    },
     announce: file.announce ?? (file.external?.interface ? 'arp' : 'none'),
     manage_os: file.manage_os ?? true,
     state_directory: file.state_directory ?? null,
@@ -243,10 +261,14 @@ export function engineConfig(config: Config, seed: string): EngineConfigDto {
 /** How the engine's packets enter and leave. */
 export function ioConfig(config: Config): IoConfigDto {
   return {
-    kind: 'socket',
+    kind: config.io,
     underlay_interface: config.underlay.interface,
+    external_interface: config.external.interface,
+    external_vlan: config.external.vlan,
     tun_name: config.tun.name,
     tun_mtu: config.tun.mtu,
     burst: config.engine.burst,
+    lanes: config.xdp.lanes,
+    pins: config.xdp.pins && `${config.xdp.pins}/${config.zone_uuid}`,
   };
 }

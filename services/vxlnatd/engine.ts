@@ -15,6 +15,7 @@ import type {
   FlowFilterDto,
   FlowPageDto,
   IoConfigDto,
+  IoStatusDto,
   Operation,
   OperationResult,
   QuestionDto,
@@ -32,6 +33,7 @@ export type {
   FlowMatchDto,
   FlowPageDto,
   IoConfigDto,
+  IoStatusDto,
   Operation,
   OperationResult,
   QuestionDto,
@@ -51,6 +53,10 @@ export interface Tap {
 export interface Engine {
   /** Applies in order; one result for each operation, in the same order. */
   apply(operations: Operation[]): Promise<OperationResult[]>;
+  /** By which path packets go, and why. */
+  io(): IoStatusDto;
+  /** Puts the XDP program in place, once the first rules are applied. */
+  attach(): Promise<IoStatusDto>;
   stats(): StatsDto;
   drops(): DropDto[];
   flows(filter: FlowFilterDto): Promise<FlowPageDto>;
@@ -60,8 +66,11 @@ export interface Engine {
   explain(question: QuestionDto): Promise<string>;
   /** One gratuitous ARP request (RFC 5227); throws when it cannot be sent. */
   announceArp(interfaceName: string, ip: string): void;
-  /** Stops the engine; a second call does nothing. */
-  close(): Promise<void>;
+  /**
+   * Stops the engine; a second call does nothing.
+   * @param keep leaves the XDP program in place for a successor
+   */
+  close(keep?: boolean): Promise<void>;
 }
 
 /** How an app is given its engine: the native one, or a test's. */
@@ -87,12 +96,14 @@ export async function openNativeEngine(
   const native = VxlNat.open(config, io, onEvents);
   return {
     apply: (operations) => native.apply(operations),
+    io: () => native.io(),
+    attach: () => native.attach(),
     stats: () => native.stats(),
     drops: () => native.drops(),
     flows: (filter) => native.flows(filter),
     openTap: (spec) => native.openTap(spec),
     explain: (question) => native.explain(question),
     announceArp,
-    close: () => native.close(),
+    close: (keep) => native.close(keep),
   };
 }

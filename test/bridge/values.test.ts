@@ -33,12 +33,16 @@ const CONFIG: EngineConfigDto = {
   rst_on_unknown: false,
 };
 const IO: IoConfigDto = {
-  kind: 'socket',
+  kind: 'tun',
   // No interface has this name: an open that gets so far fails cleanly.
   underlay_interface: 'vxnone-missing',
+  external_interface: null,
+  external_vlan: 0,
   tun_name: 'vxnone0',
   tun_mtu: 1500,
   burst: 32,
+  lanes: 0,
+  pins: null,
 };
 
 /** The message of what native code throws for these two objects. */
@@ -98,7 +102,7 @@ test('wrong types and ranges are refused with what was given', (t) => {
   t.match(with_({ max_flows: Number.NaN }), /^config\.max_flows: .*NaN$/);
   t.match(with_({ seed: 'zz' }), /^config\.seed: expected 32 hex digits/);
   t.match(with_({ rst_on_unknown: 1 }), /^config\.rst_on_unknown: .*got 1$/);
-  t.match(refusal(CONFIG, { ...IO, kind: 'xdp' }), /^io\.kind: /);
+  t.match(refusal(CONFIG, { ...IO, kind: 'raw' }), /^io\.kind: /);
   t.end();
 });
 
@@ -122,7 +126,9 @@ test('what is not an engine is refused by every call', (t) => {
       () => binding.engineStats(wrong),
       () => binding.engineDrops(wrong),
       () => binding.engineApply(wrong, []),
-      () => binding.engineClose(wrong),
+      () => binding.engineIo(wrong),
+      () => binding.engineAttach(wrong),
+      () => binding.engineClose(wrong, false),
     ];
     for (const call of calls) t.throws(call, /engine: expected an engine/);
   }

@@ -14,6 +14,7 @@ import type {
   FlowDto,
   FlowFilterDto,
   FlowPageDto,
+  IoStatusDto,
   Operation,
   OperationResult,
   QuestionDto,
@@ -86,6 +87,36 @@ export class FakeEngine {
       const error = this.refuse(operation) ?? this.#one(operation);
       return { error };
     });
+  }
+
+  io(): IoStatusDto {
+    return {
+      path: 'tun',
+      why: null,
+      attached: false,
+      zero_copy: false,
+      pinned: false,
+      unpinned_why: null,
+      lanes: 0,
+      ports: [],
+      flows_taken_over: 0,
+      passed: 0,
+      raised: 0,
+      no_queue: 0,
+      fast_out: 0,
+      fast_in: 0,
+      rx_packets: 0,
+      tx_packets: 0,
+      rx_overflow: 0,
+      rx_invalid: 0,
+      tx_refused: 0,
+      detoured: 0,
+      detour_lost: 0,
+    };
+  }
+
+  async attach(): Promise<IoStatusDto> {
+    return this.io();
   }
 
   stats(): StatsDto {

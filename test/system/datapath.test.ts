@@ -80,7 +80,7 @@ test('set up', { skip: !root && 'needs root' }, async (t) => {
   gateway = await Gateway.open(
     lab,
     { max_flows: 4096 },
-    { underlay_interface: 'br0', tun_name: 'vxn0' },
+    { kind: 'tun', underlay_interface: 'br0', tun_name: 'vxn0' },
   );
   lab.ip(`-n ${lab.ns('gw')} route add 3.3.3.0/28 dev vxn0`);
   gateway.onEvent = (event) => {

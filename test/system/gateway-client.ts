@@ -10,6 +10,7 @@ import type {
   DropDto,
   EngineEvent,
   FlowPageDto,
+  IoStatusDto,
   Operation,
   OperationResult,
   StatsDto,
@@ -56,6 +57,22 @@ export class Gateway {
 
   flows(): Promise<FlowPageDto> {
     return this.#call('flows') as Promise<FlowPageDto>;
+  }
+
+  io(): Promise<IoStatusDto> {
+    return this.#call('io') as Promise<IoStatusDto>;
+  }
+
+  /** Puts the XDP program in place. */
+  attach(): Promise<IoStatusDto> {
+    return this.#call('attach') as Promise<IoStatusDto>;
+  }
+
+  /** Ends it as a crash would. */
+  async kill(): Promise<void> {
+    const closed = once(this.#child, 'close');
+    this.#child.kill('SIGKILL');
+    await closed;
   }
 
   async announce(interfaceName: string, ip: string): Promise<void> {

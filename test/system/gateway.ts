@@ -46,6 +46,8 @@ async function perform({ call, args }: Call): Promise<unknown> {
   if (call === 'stats') return engine.stats();
   if (call === 'drops') return engine.drops().filter((d) => d.count > 0);
   if (call === 'flows') return engine.flows();
+  if (call === 'io') return engine.io();
+  if (call === 'attach') return engine.attach();
   if (call === 'close') return engine.close();
   throw new Error(`unknown call ${call}`);
 }

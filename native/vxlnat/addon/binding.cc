@@ -30,7 +30,7 @@ Napi::Value guarded(const Info& info) {
 
 Napi::Value engine_open(const Info& info) {
   const EngineConfig config = engine_config(Field(info[0], "config"));
-  const IoConfig io = io_config(Field(info[1], "io"));
+  const io::IoConfig io = io_config(Field(info[1], "io"));
   if (!info[2].IsFunction()) {
     Field(info[2], "onEvents").fail("expected a function");
   }
@@ -54,6 +54,14 @@ Napi::Value engine_drops(const Info& info) {
 Napi::Value engine_flows(const Info& info) {
   EngineObject* engine = EngineObject::of(info[0]);
   return engine->flows(info.Env(), flow_query(Field(info[1], "filter")));
+}
+
+Napi::Value engine_io(const Info& info) {
+  return EngineObject::of(info[0])->io_status(info.Env());
+}
+
+Napi::Value engine_attach(const Info& info) {
+  return EngineObject::of(info[0])->attach(info.Env());
 }
 
 Napi::Value engine_tap_open(const Info& info) {
@@ -83,7 +91,14 @@ Napi::Value engine_explain(const Info& info) {
 }
 
 Napi::Value engine_close(const Info& info) {
-  return EngineObject::of(info[0])->close(info.Env());
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->close(info.Env(), Field(info[1], "keep").boolean());
+}
+
+Napi::Value detach(const Info& info) {
+  const std::string error = io::DataPath::detach(Field(info[0], "pins").text());
+  if (!error.empty()) throw NamedError("IoError", error);
+  return info.Env().Undefined();
 }
 
 Napi::Value announce_arp(const Info& info) {
@@ -105,11 +120,14 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   add<engine_stats>(exports, "engineStats");
   add<engine_drops>(exports, "engineDrops");
   add<engine_flows>(exports, "engineFlows");
+  add<engine_io>(exports, "engineIo");
+  add<engine_attach>(exports, "engineAttach");
   add<engine_tap_open>(exports, "engineTapOpen");
   add<engine_tap_read>(exports, "engineTapRead");
   add<engine_tap_close>(exports, "engineTapClose");
   add<engine_explain>(exports, "engineExplain");
   add<engine_close>(exports, "engineClose");
+  add<detach>(exports, "detach");
   add<announce_arp>(exports, "announceArp");
   return exports;
 }

@@ -17,16 +17,9 @@
 
 #include "addon/field.h"
 #include "engine/engine.h"
-#include "io/worker.h"
+#include "io/data_path.h"
 
 namespace vxlnat::addon {
-
-struct IoConfig {
-  std::string underlay_interface;  // empty: any
-  std::string tun_name;
-  int tun_mtu = 1500;
-  std::size_t burst = 64;
-};
 
 struct FlowQuery {
   FlowFilter filter;
@@ -35,7 +28,7 @@ struct FlowQuery {
 };
 
 EngineConfig engine_config(const Field& from);
-IoConfig io_config(const Field& from);
+io::IoConfig io_config(const Field& from);
 std::vector<Operation> operations(const Field& from);
 FlowQuery flow_query(const Field& from);
 
@@ -45,6 +38,7 @@ Napi::Value results_to_js(Napi::Env env,
 Napi::Value events_to_js(Napi::Env env, const std::vector<io::Event>& events);
 Napi::Value stats_to_js(Napi::Env env, std::uint64_t progress,
                         const Stats& stats);
+Napi::Value io_to_js(Napi::Env env, const io::IoStatus& status);
 Napi::Value drops_to_js(Napi::Env env, const Stats& stats);
 Napi::Value flows_to_js(Napi::Env env, const std::vector<FlowInfo>& flows,
                         const FlowPage& page);

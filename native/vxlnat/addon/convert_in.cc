@@ -168,6 +168,19 @@ Operation operation(const Field& from) {
   op.fail("no such operation: \"" + name + "\"");
 }
 
+std::string text_or_empty(const Field& from) {
+  return from.is_null() ? "" : from.text();
+}
+
+io::PathKind path_kind(const Field& from) {
+  const std::string text = from.text();
+  for (const io::PathKind each : {io::PathKind::kAuto, io::PathKind::kXdp,
+                                  io::PathKind::kAfXdp, io::PathKind::kTun}) {
+    if (text == io::path_name(each)) return each;
+  }
+  from.fail("expected \"auto\", \"xdp\", \"af_xdp\" or \"tun\"");
+}
+
 }  // namespace
 
 EngineConfig engine_config(const Field& from) {
@@ -185,15 +198,17 @@ EngineConfig engine_config(const Field& from) {
   return config;
 }
 
-IoConfig io_config(const Field& from) {
-  IoConfig io;
-  const Field kind = from.get("kind");
-  if (kind.text() != "socket") kind.fail("expected \"socket\"");
-  const Field interface = from.get("underlay_interface");
-  if (!interface.is_null()) io.underlay_interface = interface.text();
+io::IoConfig io_config(const Field& from) {
+  io::IoConfig io;
+  io.kind = path_kind(from.get("kind"));
+  io.underlay_interface = text_or_empty(from.get("underlay_interface"));
+  io.external_interface = text_or_empty(from.get("external_interface"));
+  io.external_vlan = vlan(from.get("external_vlan"));
   io.tun_name = from.get("tun_name").text();
   io.tun_mtu = static_cast<int>(from.get("tun_mtu").number(68, io::kRoom));
   io.burst = from.get("burst").number(1, 1024);
+  io.lanes = static_cast<unsigned>(from.get("lanes").number(0, 1024));
+  io.pins = text_or_empty(from.get("pins"));
   return io;
 }
 

@@ -25,6 +25,11 @@ Napi::String ip(Napi::Env env, Ip4 value) {
   return Napi::String::New(env, text, static_cast<std::size_t>(length));
 }
 
+Napi::Value text_or_null(Napi::Env env, const std::string& text) {
+  if (text.empty()) return env.Null();
+  return Napi::String::New(env, text);
+}
+
 const char* level_name(io::LogLevel level) {
   switch (level) {
     case io::LogLevel::kInfo:
@@ -124,6 +129,41 @@ Napi::Value stats_to_js(Napi::Env env, std::uint64_t progress,
   set("vnets", stats.vnets);
   set("remotes", stats.remotes);
   set("remote_misses", stats.remote_misses);
+  return to;
+}
+
+Napi::Value io_to_js(Napi::Env env, const io::IoStatus& status) {
+  Napi::Object to = Napi::Object::New(env);
+  to.Set("path", io::path_name(status.path));
+  to.Set("why", text_or_null(env, status.why));
+  to.Set("attached", status.xdp.attached);
+  to.Set("zero_copy", status.xdp.zero_copy);
+  to.Set("pinned", status.xdp.pinned);
+  to.Set("unpinned_why", text_or_null(env, status.xdp.unpinned));
+  to.Set("lanes", number(env, status.xdp.lanes));
+  Napi::Array ports = Napi::Array::New(env);
+  for (const io::XdpPortStatus& each : status.xdp.ports) {
+    Napi::Object port = Napi::Object::New(env);
+    port.Set("interface", each.device);
+    port.Set("mode", each.native ? "native" : "generic");
+    port.Set("vlan", number(env, each.vlan));
+    port.Set("queues", number(env, each.queues));
+    ports.Set(ports.Length(), port);
+  }
+  to.Set("ports", ports);
+  to.Set("flows_taken_over", number(env, status.taken_over));
+  to.Set("passed", number(env, status.passed));
+  to.Set("raised", number(env, status.raised));
+  to.Set("no_queue", number(env, status.no_queue));
+  to.Set("fast_out", number(env, status.fast_out));
+  to.Set("fast_in", number(env, status.fast_in));
+  to.Set("rx_packets", number(env, status.rx_packets));
+  to.Set("tx_packets", number(env, status.tx_packets));
+  to.Set("rx_overflow", number(env, status.rx_overflow));
+  to.Set("rx_invalid", number(env, status.rx_invalid));
+  to.Set("tx_refused", number(env, status.tx_refused));
+  to.Set("detoured", number(env, status.detoured));
+  to.Set("detour_lost", number(env, status.lost));
   return to;
 }
 

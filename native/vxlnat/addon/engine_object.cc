@@ -10,8 +10,6 @@
 #include <utility>
 
 #include "addon/field.h"
-#include "io/tun_port.h"
-#include "io/udp_port.h"
 
 namespace vxlnat::addon {
 
@@ -21,57 +19,24 @@ constexpr napi_type_tag kTag = {0x76786c6e61742065, 0x6e67696e65206f62};
 // Operations applied between two bursts: well below a millisecond.
 constexpr std::size_t kOperationsInPass = 256;
 
-std::unique_ptr<io::Port> open_underlay(const EngineConfig& config,
-                                        const IoConfig& io,
-                                        std::string* cutting) {
-  std::string error;
-  auto port = io::UdpPort::open({.port = config.vxlan_port,
-                                 .interface = io.underlay_interface,
-                                 .inner_mtu = config.inner_mtu,
-                                 .burst = io.burst},
-                                &error);
-  if (port == nullptr) throw NamedError("IoError", error);
-  *cutting = port->cutting();
-  return port;
-}
-
-std::unique_ptr<io::Port> open_external(const EngineConfig& config,
-                                        const IoConfig& io) {
-  std::string error;
-  auto port = io::TunPort::open({.name = io.tun_name,
-                                 .mtu = io.tun_mtu,
-                                 .inner_mtu = config.inner_mtu,
-                                 .burst = io.burst},
-                                &error);
-  if (port == nullptr) throw NamedError("IoError", error);
-  return port;
-}
-
 }  // namespace
 
 Napi::Value EngineObject::open(Napi::Env env, const EngineConfig& config,
-                               const IoConfig& io, Napi::Function on_events) {
-  const char* error = nullptr;
-  auto engine = Engine::create(config, &error);
-  if (engine == nullptr) {
-    throw NamedError("FieldError", std::string("config: ") + error);
-  }
-  std::string cutting;
-  auto underlay = open_underlay(config, io, &cutting);
-  auto external = open_external(config, io);
+                               const io::IoConfig& io,
+                               Napi::Function on_events) {
   auto events = std::make_shared<Events>(env, on_events);
-  if (!cutting.empty()) {
-    events->post(io::Event::log(
-        io::LogLevel::kInfo,
-        "TCP super-packets to a fabric are cut before they are sent: " +
-            cutting));
+  std::string error;
+  bool bad_setting = false;
+  auto path =
+      io::DataPath::open(config, io, events.get(), &error, &bad_setting);
+  if (path == nullptr) {
+    events->close(env, false);
+    if (bad_setting) throw NamedError("FieldError", "config: " + error);
+    throw NamedError("IoError", error);
   }
-  auto worker =
-      std::make_unique<io::Worker>(std::move(engine), std::move(underlay),
-                                   std::move(external), io.burst, events.get());
-  worker->start();
+  path->start();
   std::unique_ptr<EngineObject> self(
-      new EngineObject(env, std::move(events), std::move(worker)));
+      new EngineObject(env, std::move(events), std::move(path)));
 
   const Napi::Object handle = Napi::Object::New(env);
   handle.TypeTag(&kTag);
@@ -97,36 +62,36 @@ EngineObject* EngineObject::of(Napi::Value handle) {
 }
 
 EngineObject::EngineObject(Napi::Env env, std::shared_ptr<Events> events,
-                           std::unique_ptr<io::Worker> worker)
-    : env_(env), events_(std::move(events)), worker_(std::move(worker)) {
+                           std::unique_ptr<io::DataPath> path)
+    : env_(env), events_(std::move(events)), path_(std::move(path)) {
   napi_add_env_cleanup_hook(env, at_exit, this);
 }
 
 EngineObject::~EngineObject() {
   // Not the place to settle promises: this is garbage collection.
-  end(env_, false);
+  end(env_, false, true);
 }
 
 void EngineObject::at_exit(void* self) {
   auto* engine = static_cast<EngineObject*>(self);
   try {
-    engine->end(engine->env_, false);
+    engine->end(engine->env_, false, true);
   } catch (const Napi::Error&) {
     // Node is going away: there is nobody to tell.
   }
 }
 
-void EngineObject::end(Napi::Env env, bool run_completions) {
-  if (worker_ == nullptr) return;
+void EngineObject::end(Napi::Env env, bool run_completions, bool keep) {
+  if (path_ == nullptr) return;
   napi_remove_env_cleanup_hook(env, at_exit, this);
-  worker_->stop();
+  path_->close(keep);
   events_->close(env, run_completions);
-  worker_.reset();
+  path_.reset();
   self_.Reset();
 }
 
 void EngineObject::must_be_open() const {
-  if (worker_ == nullptr) {
+  if (path_ == nullptr) {
     throw NamedError("ClosedError", "the engine is closed");
   }
 }
@@ -138,7 +103,7 @@ Napi::Value EngineObject::post(Napi::Env env, Work work, Settle settle) {
         [this, id, settle](Napi::Env at) { this->settle(at, id, settle); });
   };
   const auto deferred = Napi::Promise::Deferred::New(env);
-  if (!worker_->post({std::move(work), std::move(done)})) {
+  if (!path_->worker().post({std::move(work), std::move(done)})) {
     throw NamedError("BusyError", "the engine has too many calls waiting");
   }
   waiting_.emplace(id, deferred);
@@ -180,12 +145,12 @@ Napi::Value EngineObject::apply(Napi::Env env,
 
 Napi::Value EngineObject::stats(Napi::Env env) const {
   must_be_open();
-  return stats_to_js(env, worker_->progress(), worker_->stats());
+  return stats_to_js(env, path_->worker().progress(), path_->worker().stats());
 }
 
 Napi::Value EngineObject::drops(Napi::Env env) const {
   must_be_open();
-  return drops_to_js(env, worker_->stats());
+  return drops_to_js(env, path_->worker().stats());
 }
 
 Napi::Value EngineObject::flows(Napi::Env env, const FlowQuery& query) {
@@ -213,8 +178,27 @@ Napi::Value EngineObject::flows(Napi::Env env, const FlowQuery& query) {
       [job](Napi::Env at) { return flows_to_js(at, job->flows, job->page); });
 }
 
-Napi::Value EngineObject::close(Napi::Env env) {
-  end(env, true);
+Napi::Value EngineObject::io_status(Napi::Env env) const {
+  must_be_open();
+  return io_to_js(env, path_->status());
+}
+
+Napi::Value EngineObject::attach(Napi::Env env) {
+  must_be_open();
+  return post(
+      env,
+      [](Engine& engine, std::uint64_t now, Outbox& out) {
+        (void)engine.apply(FinishAdoption{}, now, out);
+        return true;
+      },
+      [this](Napi::Env at) {
+        if (path_ != nullptr) path_->attach();
+        return path_ == nullptr ? at.Null() : io_to_js(at, path_->status());
+      });
+}
+
+Napi::Value EngineObject::close(Napi::Env env, bool keep) {
+  end(env, true, keep);
   for (auto& [id, deferred] : std::exchange(waiting_, {})) {
     deferred.Reject(
         named_error(env, "ClosedError", "the engine was closed").Value());

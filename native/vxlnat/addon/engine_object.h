@@ -26,7 +26,7 @@
 #include "addon/convert.h"
 #include "addon/events.h"
 #include "addon/inspect.h"
-#include "io/worker.h"
+#include "io/data_path.h"
 
 namespace vxlnat::addon {
 
@@ -35,7 +35,7 @@ class EngineObject {
   // Opens ports, starts the worker and returns the handle. Throws NamedError
   // "IoError" when a socket or device cannot be opened.
   static Napi::Value open(Napi::Env env, const EngineConfig& config,
-                          const IoConfig& io, Napi::Function on_events);
+                          const io::IoConfig& io, Napi::Function on_events);
   // The engine behind a handle. Throws NamedError "FieldError" when this is
   // not one.
   static EngineObject* of(Napi::Value handle);
@@ -50,8 +50,13 @@ class EngineObject {
   Napi::Value tap_read(Napi::Env env, std::uint32_t id, std::uint32_t room);
   Napi::Value tap_close(Napi::Env env, std::uint32_t id);
   Napi::Value explain(Napi::Env env, const Question& asked);
-  // Ends the worker and rejects what waits with a ClosedError.
-  Napi::Value close(Napi::Env env);
+  Napi::Value io_status(Napi::Env env) const;
+  // Takes a predecessor's flows over, puts the XDP program in place, and
+  // resolves with the status.
+  Napi::Value attach(Napi::Env env);
+  // Ends the threads and rejects what waits with a ClosedError. `keep` leaves
+  // the XDP program to a successor.
+  Napi::Value close(Napi::Env env, bool keep);
 
   EngineObject(const EngineObject&) = delete;
   EngineObject& operator=(const EngineObject&) = delete;
@@ -62,18 +67,18 @@ class EngineObject {
   using Settle = std::function<Napi::Value(Napi::Env)>;
 
   EngineObject(Napi::Env env, std::shared_ptr<Events> events,
-               std::unique_ptr<io::Worker> worker);
+               std::unique_ptr<io::DataPath> path);
   void must_be_open() const;
   // Posts work whose result `settle` makes a value of, on this thread.
   Napi::Value post(Napi::Env env, Work work, Settle settle);
   void settle(Napi::Env env, std::uint64_t id, const Settle& value);
-  void end(Napi::Env env, bool run_completions);
+  void end(Napi::Env env, bool run_completions, bool keep);
   static void at_exit(void* self);
 
   Napi::Env env_;
   Napi::ObjectReference self_;  // strong until closed
   std::shared_ptr<Events> events_;
-  std::unique_ptr<io::Worker> worker_;  // null when closed
+  std::unique_ptr<io::DataPath> path_;  // null when closed
   std::map<std::uint64_t, Napi::Promise::Deferred> waiting_;
   std::uint64_t next_id_ = 0;
 };

@@ -64,9 +64,6 @@ FrameKind read_vxlan(std::uint8_t* ip, std::size_t length, Packet* packet) {
   if (size < wire::udp::kSize || size > length - wire::ip::kSize) {
     return FrameKind::kForeign;
   }
-  if (checksum(ip, wire::ip::kSize) != 0 || !udp_sum_holds(ip, udp, size)) {
-    return FrameKind::kBadChecksum;
-  }
   packet->data = udp + wire::udp::kSize;
   packet->length = size - wire::udp::kSize;
   packet->path = {.local_ip = get32(ip + wire::ip::kDst),
@@ -82,6 +79,11 @@ FrameKind read_vxlan(std::uint8_t* ip, std::size_t length, Packet* packet) {
   if (packet->length >= at + wire::ip::kSize &&
       get16(packet->data + at - 2) == wire::kTypeIpv4) {
     finish_ip_checksum(packet->data + at, packet->length - at);
+  }
+  // The outer sum counts the inner one as it will be when it is finished
+  // (Linux, "local checksum offload"), so it is looked at after that.
+  if (checksum(ip, wire::ip::kSize) != 0 || !udp_sum_holds(ip, udp, size)) {
+    return FrameKind::kBadChecksum;
   }
   return FrameKind::kUnderlay;
 }

@@ -39,6 +39,7 @@ struct PortCounters {
   std::atomic<std::uint64_t> rx_overflow{0};  // came faster than we took them
   std::atomic<std::uint64_t> rx_oversize{0};  // longer than kRoom, not TCP
   std::atomic<std::uint64_t> tx_refused{0};   // the kernel did not take it
+  std::atomic<std::uint64_t> rx_invalid{0};   // not for us, or damaged
 };
 
 // One writer: a plain add is enough, and it costs no locked instruction.

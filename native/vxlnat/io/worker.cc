@@ -8,10 +8,11 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <time.h>
 
 #include <iterator>
 #include <utility>
+
+#include "io/clock.h"
 
 namespace vxlnat::io {
 
@@ -28,14 +29,9 @@ constexpr int kIdleMs = 20;
 constexpr int kPollingMs = 1;
 // Losses are told at most this often.
 constexpr std::uint64_t kTellMs = 10'000;
+// Well below the kernel's reachable time of a neighbour (30 s by default).
+constexpr std::uint64_t kOftenMs = 5'000;
 constexpr std::size_t kMissesInPass = 64;
-
-std::uint64_t clock_ms() {
-  timespec at{};
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return static_cast<std::uint64_t>(at.tv_sec) * 1000 +
-         static_cast<std::uint64_t>(at.tv_nsec) / 1'000'000;
-}
 
 std::uint64_t lost_at(const Port& port) {
   const auto read = [](const std::atomic<std::uint64_t>& counter) {
@@ -61,16 +57,26 @@ Worker::Worker(std::unique_ptr<Engine> engine, std::unique_ptr<Port> underlay,
       external_(std::move(external)),
       burst_(burst),
       sink_(sink),
-      mailbox_(kMailboxLimit) {}
+      mailbox_(kMailboxLimit),
+      detour_([this] { mailbox_.wake(); }) {}
 
 Worker::~Worker() { stop(); }
 
+void Worker::add_lane(std::unique_ptr<LaneIo> io) {
+  lanes_.push_back(std::make_unique<Lane>(
+      std::move(io), &engine_,
+      [this](Engine& engine) { report_misses(engine); }));
+}
+
 void Worker::start() {
+  unsigned number = 0;
+  for (const auto& lane : lanes_) lane->start(number++);
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "vxlnat-engine");
 }
 
 void Worker::stop() {
+  for (const auto& lane : lanes_) lane->stop();
   stopping_.store(true, std::memory_order_relaxed);
   mailbox_.wake();
   if (thread_.joinable()) thread_.join();
@@ -89,7 +95,9 @@ bool Worker::pass() {
   bool busy = take_underlay();
   busy |= take_external();
   busy |= run_tasks();
-  busy |= engine_->sweep(now_, kSweepBudget);
+  busy |= engine_.with(
+      [this](Engine& engine) { return engine.sweep(now_, kSweepBudget); });
+  send_detoured();
   underlay_->flush();
   external_->flush();
   report();
@@ -101,21 +109,30 @@ bool Worker::pass() {
 bool Worker::run_tasks() {
   mailbox_.quiet();
   for (int i = 0; i < kTasksInPass; i++) {
-    if (!mailbox_.run_one(*engine_, now_, *this, &finished_)) return false;
+    const bool ran = engine_.with([this](Engine& engine) {
+      return mailbox_.run_one(engine, now_, *this, &finished_);
+    });
+    if (!ran) return false;
   }
   return true;
 }
 
 bool Worker::take_underlay() {
   const std::size_t n = underlay_->receive(burst_);
-  engine_->process_underlay(std::span(burst_.data(), n), now_, *this);
-  return n > 0;
+  if (n == 0) return false;
+  engine_.with([&](Engine& engine) {
+    engine.process_underlay(std::span(burst_.data(), n), now_, *this);
+  });
+  return true;
 }
 
 bool Worker::take_external() {
   const std::size_t n = external_->receive(burst_);
-  engine_->process_external(std::span(burst_.data(), n), now_, *this);
-  return n > 0;
+  if (n == 0) return false;
+  engine_.with([&](Engine& engine) {
+    engine.process_external(std::span(burst_.data(), n), now_, *this);
+  });
+  return true;
 }
 
 void Worker::underlay(std::span<const std::uint8_t> bytes, const Underlay& to,
@@ -127,11 +144,27 @@ void Worker::external(std::span<const std::uint8_t> bytes, Offload offload) {
   external_->send(bytes, {}, offload);
 }
 
-void Worker::report() {
+void Worker::send_detoured() {
+  for (const Detour::Item& each : detour_.take()) {
+    Port& port = each.underlay ? *underlay_ : *external_;
+    port.send(each.bytes, each.to, each.offload);
+  }
+}
+
+void Worker::report_misses(Engine& engine) {
   Miss misses[kMissesInPass];
-  const std::size_t n = engine_->take_misses(misses);
+  const std::size_t n = engine.take_misses(misses);
   for (std::size_t i = 0; i < n; i++) {
     sink_->post(Event::remote_miss(misses[i].vnet, misses[i].ip));
+  }
+}
+
+void Worker::report() {
+  engine_.with([this](Engine& engine) { report_misses(engine); });
+  if (changes_ != nullptr && now_ - often_at_ >= kOftenMs) {
+    often_at_ = now_;
+    changes_->read();
+    often_(now_);
   }
   if (now_ - told_at_ < kTellMs) return;
   told_at_ = now_;
@@ -151,10 +184,12 @@ void Worker::sleep() {
       {mailbox_.fd(), POLLIN, 0},
       {underlay_->fd(), POLLIN, 0},
       {external_->fd(), POLLIN, 0},
+      {changes_ != nullptr ? changes_->fd() : -1, POLLIN, 0},
   };
   // poll() passes over negative descriptors.
   const bool polling = underlay_->fd() < 0 || external_->fd() < 0;
   poll(waits, std::size(waits), polling ? kPollingMs : kIdleMs);
+  if (waits[3].revents != 0) changes_->read();
   if (broken(waits[1]) || broken(waits[2])) {
     // A device that was taken away is always "ready": do not spin on it.
     poll(waits, 1, kIdleMs);

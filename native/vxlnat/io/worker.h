@@ -13,9 +13,14 @@
 // kept, report misses, settle finished tasks; sleep only when the pass found
 // nothing to do. Time is read once a pass: all packets of a burst share it.
 //
-// Threads. Engine and ports are touched by the worker thread alone from
-// `start` until `stop` returns. Others reach them by `post` (see mailbox.h)
-// and read the engine's counters, which are atomics with one writer. The
+// Lanes. With AF_XDP the packets of the network's queues are carried by lanes
+// (lane.h), threads that share this engine; the worker's own two ports then
+// see only what the kernel passed to them, and send what a lane cannot.
+//
+// Threads. Ports are touched by the worker thread alone from `start` until
+// `stop` returns, the engine only under its lock (shared_engine.h), which is
+// not held while waiting or settling tasks. Others reach them by `post` (see
+// mailbox.h) and read the engine's counters, which are atomics. The
 // `progress` counter rises with each pass: a worker that hangs in a call
 // stops counting, and a liveness check sees it.
 //
@@ -37,8 +42,12 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "io/detour.h"
+#include "io/lane.h"
 #include "io/mailbox.h"
+#include "io/next_hop.h"
 #include "io/port.h"
+#include "io/shared_engine.h"
 
 namespace vxlnat::io {
 
@@ -61,7 +70,7 @@ struct Event {
   }
 };
 
-// Where events go; called on the worker thread, must not block.
+// Where events go; called on the threads of worker and lanes, must not block.
 class EventSink {
  public:
   virtual ~EventSink() = default;
@@ -76,13 +85,30 @@ class Worker final : private Outbox {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
+  // Where lanes put packets that they cannot send.
+  Detour& detour() { return detour_; }
+  // Adds a thread; before `start`.
+  void add_lane(std::unique_ptr<LaneIo> io);
+  // Calls `look` with the counters of each lane; any thread.
+  template <typename Look>
+  void each_lane(Look&& look) const {
+    for (const auto& lane : lanes_) look(lane->counters());
+  }
+  // Has `changes`, which must outlive the worker, read here, and `often`
+  // called every few seconds; before `start`.
+  void follow(RouteChanges* changes,
+              std::function<void(std::uint64_t now)> often) {
+    changes_ = changes;
+    often_ = std::move(often);
+  }
+
   void start();
   // Ends the thread after its current pass; harmless when called again.
   void stop();
   // Any thread: runs a task between two bursts; false when too many wait.
   bool post(Task task) { return mailbox_.post(std::move(task)); }
   // Any thread: each value is exact, all of them are at most a pass apart.
-  const Stats& stats() const { return engine_->stats(); }
+  const Stats& stats() const { return engine_.stats(); }
   // Any thread: rises with each pass.
   std::uint64_t progress() const {
     return progress_.load(std::memory_order_relaxed);
@@ -103,7 +129,10 @@ class Worker final : private Outbox {
                 Offload offload) override;
   void external(std::span<const std::uint8_t> bytes, Offload offload) override;
 
-  const std::unique_ptr<Engine> engine_;  // worker thread
+  void report_misses(Engine& engine);
+  void send_detoured();
+
+  SharedEngine engine_;
   const std::unique_ptr<Port> underlay_;  // worker thread
   const std::unique_ptr<Port> external_;  // worker thread
   std::vector<Packet> burst_;             // worker thread
@@ -114,6 +143,11 @@ class Worker final : private Outbox {
   bool broken_ = false;  // worker thread: told that a port failed
   std::vector<std::function<void()>> finished_;  // worker thread
   Mailbox mailbox_;
+  Detour detour_;
+  RouteChanges* changes_ = nullptr;           // worker thread, from `start`
+  std::function<void(std::uint64_t)> often_;  // worker thread, as is the next
+  std::uint64_t often_at_ = 0;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // owner's thread
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> progress_{0};  // written by the worker
   std::thread thread_;                      // owner's thread

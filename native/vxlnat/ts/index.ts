@@ -5,13 +5,15 @@
 /**
  * The native engine as TypeScript sees it.
  *
- * Purpose. `VxlNat` runs one translating engine with its own worker thread,
- * one VXLAN socket and one TUN device. Packets never enter JavaScript: it
- * sends operations, and reads counters, flows and events.
+ * Purpose. `VxlNat` runs one translating engine with its own threads, one
+ * VXLAN socket, one TUN device and, where it works, XDP on the interfaces.
+ * Packets never enter JavaScript: it sends operations, and reads counters,
+ * flows and events.
  *
  * Interface. `VxlNat.open` makes and starts an engine, `apply` changes its
- * configuration, `stats`, `drops` and `flows` read it, `close` ends it. Events
- * arrive in batches, coalesced by the native side, on the main thread.
+ * configuration, `attach` puts its XDP program in place once it has its rules,
+ * `stats`, `io`, `drops` and `flows` read it, `close` ends it. Events arrive in
+ * batches, coalesced by the native side, on the main thread.
  *
  * Invariants. Operations are applied in the order given, and calls in the
  * order made. A batch with a field error is refused whole before anything is
@@ -40,6 +42,7 @@ import type {
   EngineEvent,
   FlowFilterDto,
   FlowPageDto,
+  IoStatusDto,
   NativeBinding,
   Operation,
   OperationResult,
@@ -213,9 +216,32 @@ export class VxlNat {
     return answer;
   }
 
-  /** Ends the worker and frees everything; harmless when called again. */
-  close(): Promise<void> {
-    this.#closing ??= this.#wait(() => this.#binding.engineClose(this.#handle));
+  /** By which path packets go, why, and what it has counted. */
+  io(): IoStatusDto {
+    this.#open();
+    return calling(() => this.#binding.engineIo(this.#handle));
+  }
+
+  /**
+   * Takes over the live flows that a predecessor left in the kernel, as far as
+   * their rules have been applied here, and puts this engine's XDP program in
+   * place. Until then packets go by socket and TUN device. Nothing to do, and
+   * no harm, on the path `tun`.
+   * @returns the status; its `why` says what did not work
+   */
+  async attach(): Promise<IoStatusDto> {
+    this.#open();
+    return this.#wait(() => this.#binding.engineAttach(this.#handle));
+  }
+
+  /**
+   * Ends the threads and frees everything; harmless when called again.
+   * @param keep leaves the XDP program in place for a successor, if pinned
+   */
+  close(keep = false): Promise<void> {
+    this.#closing ??= this.#wait(() =>
+      this.#binding.engineClose(this.#handle, keep),
+    );
     return this.#closing;
   }
 
@@ -230,6 +256,16 @@ export class VxlNat {
   #open(): void {
     if (this.#closing !== null) throw new EngineClosedError();
   }
+}
+
+/**
+ * Takes away the XDP program that an ended process left in place.
+ * @param pins as that process was given it
+ * @throws EngineIoError
+ */
+export function detach(pins: string): void {
+  const binding = loadBinding();
+  calling(() => binding.detach(pins));
 }
 
 /**

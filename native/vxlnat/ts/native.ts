@@ -43,17 +43,78 @@ export interface EngineConfigDto {
   rst_on_unknown: boolean;
 }
 
+/**
+ * How packets are carried: `xdp` translates what it can in the kernel and the
+ * rest in lanes fed by AF_XDP, `af_xdp` everything in lanes, `tun` everything
+ * between a UDP socket and a TUN device.
+ */
+export type IoPath = 'xdp' | 'af_xdp' | 'tun';
+
 /** How packets enter and leave. */
 export interface IoConfigDto {
-  /** UDP socket on the VXLAN port and a TUN device (facts: packet-io B). */
-  kind: 'socket';
-  /** Bind the VXLAN socket to this device, or null for any. */
+  /** A path that must work, or the best that does. */
+  kind: 'auto' | IoPath;
+  /** The VXLAN socket and XDP are bound to this device, or null for any. */
   underlay_interface: string | null;
+  /** The way to the Internet; null: not known, and only `tun` works. */
+  external_interface: string | null;
+  /** 802.1Q tag of external packets; 0: that of the interface, or none. */
+  external_vlan: number;
   /** Name of the TUN device that carries public addresses. */
   tun_name: string;
   tun_mtu: number;
-  /** Packets taken in one system call. */
+  /** Packets taken at once. */
   burst: number;
+  /** Threads for queues of the network; 0: as many as make sense. */
+  lanes: number;
+  /**
+   * Path on a BPF file system below which the XDP program is kept when this
+   * process ends, for its successor; null keeps nothing.
+   */
+  pins: string | null;
+}
+
+/** One interface that carries the XDP program. */
+export interface IoPortDto {
+  interface: string;
+  /** Run by the driver, or by the kernel after it. */
+  mode: 'native' | 'generic';
+  vlan: number;
+  queues: number;
+}
+
+/** How packets are carried now. Counts are of lanes and XDP, not of `tun`. */
+export interface IoStatusDto {
+  path: IoPath;
+  /** Why not by a better path; null when this is the best, or was chosen. */
+  why: string | null;
+  attached: boolean;
+  zero_copy: boolean;
+  /** The program stays in place when this process ends without `close`. */
+  pinned: boolean;
+  unpinned_why: string | null;
+  lanes: number;
+  ports: IoPortDto[];
+  flows_taken_over: number;
+  /** Left to the kernel: not ours. */
+  passed: number;
+  /** Given to the engine. */
+  raised: number;
+  /** Ours, but no lane served the queue: left to socket and TUN device. */
+  no_queue: number;
+  /** Translated in the kernel, from a fabric and into one. */
+  fast_out: number;
+  fast_in: number;
+  rx_packets: number;
+  tx_packets: number;
+  /** Came faster than they were taken. */
+  rx_overflow: number;
+  /** Damaged. */
+  rx_invalid: number;
+  tx_refused: number;
+  /** Sent by the kernel, because of the neighbour, the way or the size. */
+  detoured: number;
+  detour_lost: number;
 }
 
 /**
@@ -279,8 +340,16 @@ export interface NativeBinding {
     handle: object,
     question: QuestionDto,
   ): Promise<{ error: string | null; answer: string }>;
-  /** Stops the worker and frees everything; a second call does nothing. */
-  engineClose(handle: object): Promise<void>;
+  engineIo(handle: object): IoStatusDto;
+  /** Takes over what a predecessor left, and puts the XDP program in place. */
+  engineAttach(handle: object): Promise<IoStatusDto>;
+  /**
+   * Stops the threads and frees everything; a second call does nothing.
+   * `keep` leaves a pinned XDP program in place.
+   */
+  engineClose(handle: object, keep: boolean): Promise<void>;
+  /** Takes away what an ended process left in place with these `pins`. */
+  detach(pins: string): void;
   /** Sends one gratuitous ARP request (RFC 5227 announcement) for `ip`. */
   announceArp(interfaceName: string, ip: string): void;
 }

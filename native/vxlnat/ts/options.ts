@@ -144,22 +144,31 @@ export function ioConfig(given: IoOptions): IoConfigDto {
   const io = merge<IoConfigDto>(
     'io',
     {
-      kind: 'socket',
+      kind: 'auto',
       underlay_interface: null,
+      external_interface: null,
+      external_vlan: 0,
       tun_name: 'vxn0',
       tun_mtu: 1500,
       burst: 64,
+      lanes: 0,
+      pins: null,
     },
     object('io', given),
   );
-  if (io.kind !== 'socket') {
+  if (!['auto', 'xdp', 'af_xdp', 'tun'].includes(io.kind)) {
     throw new InvalidValueError(
       'io.kind',
-      `expected "socket", got ${show(io.kind)}`,
+      `expected "auto", "xdp", "af_xdp" or "tun", got ${show(io.kind)}`,
     );
   }
-  if (io.underlay_interface !== null) {
-    interfaceName('io.underlay_interface', io.underlay_interface);
+  for (const name of ['underlay_interface', 'external_interface'] as const) {
+    if (io[name] !== null) interfaceName(`io.${name}`, io[name]);
+  }
+  integer('io.external_vlan', io.external_vlan, 0, 4094);
+  integer('io.lanes', io.lanes, 0, 64);
+  if (io.pins !== null && !/^\/[^\0]{1,200}[^/\0]$/.test(String(io.pins))) {
+    throw new InvalidValueError('io.pins', 'expected an absolute path');
   }
   interfaceName('io.tun_name', io.tun_name);
   integer('io.tun_mtu', io.tun_mtu, 576, 9000);

@@ -1,0 +1,119 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Where a packet goes that does not pass through the kernel's own stack: by
+// which interface, from and to which MAC. The kernel decides: its routes,
+// whoever put them there (BGP), its choice among equal paths and its
+// neighbours are asked through the same helper that the XDP program uses
+// (bpf/README.md, next_hops), many questions in one call.
+//
+// Answers are kept for a short time, and thrown away when the kernel says
+// that routes or neighbours have changed. A neighbour that only we use would
+// grow stale, for the kernel sees none of our packets; so while one is in use
+// the kernel is told so now and then, and probes it (NTF_USE).
+//
+// Equal paths: flows to one destination are spread over a few buckets, and
+// the kernel is asked once for each bucket, always with the same ports. A
+// flow so stays on its path.
+//
+// Threads: one cache belongs to one thread; the changes are shared.
+
+#ifndef VXLNAT_IO_NEXT_HOP_H_
+#define VXLNAT_IO_NEXT_HOP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bpf/maps.h"
+#include "engine/types.h"
+#include "io/bpf_object.h"
+#include "io/frame.h"
+
+namespace vxlnat::io {
+
+struct NextHop {
+  std::uint32_t ifindex = 0;  // 0: the kernel must send it itself
+  std::uint16_t mtu = 0;
+  LinkAddresses link;  // without the VLAN
+};
+
+// What decides a packet's next hop.
+struct Destination {
+  Ip4 src = 0;
+  Ip4 dst = 0;
+  std::uint32_t bucket = 0;  // of equal paths, below kPathBuckets
+  std::uint8_t proto = 0;
+  bool operator==(const Destination&) const = default;
+};
+inline constexpr std::uint32_t kPathBuckets = 8;
+
+// Rises with each change of the kernel's routes or neighbours.
+class RouteChanges {
+ public:
+  static std::unique_ptr<RouteChanges> open(std::string* error);
+  // Readable when there is news; then call `read`. One thread.
+  int fd() const { return fd_.get(); }
+  void read();
+  std::uint32_t generation() const {
+    return generation_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  explicit RouteChanges(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+  std::atomic<std::uint32_t> generation_{0};
+};
+
+// Asks the kernel that it keeps the neighbours fresh that we use.
+class NeighbourUse {
+ public:
+  NeighbourUse();
+  void use(std::uint32_t ifindex, std::uint32_t ip);
+
+ private:
+  Fd fd_;
+};
+
+class NextHops {
+ public:
+  using Ask = std::function<bool(std::span<vxlnat_next_hop>)>;
+  using Use = std::function<void(std::uint32_t ifindex, std::uint32_t ip)>;
+
+  // `ask` answers questions, `use` keeps a neighbour (network order) fresh.
+  NextHops(Ask ask, Use use);
+
+  // Finds the next hop of each destination; `hops` is as long. `generation`
+  // is that of the routes now.
+  void find(std::span<const Destination> to, std::span<NextHop> hops,
+            std::uint64_t now, std::uint32_t generation);
+
+ private:
+  struct Entry {
+    Destination to;
+    NextHop hop;
+    std::uint32_t generation = 0;
+    std::uint32_t gateway = 0;  // network order
+    std::uint64_t expires = 0;  // 0: never asked
+    std::uint64_t used = 0;     // when the neighbour was last used so
+  };
+  Entry& slot(const Destination& to);
+  void answer(std::span<const Destination> to, std::uint64_t now,
+              std::uint32_t generation);
+  void learn(Entry& entry, const vxlnat_next_hop& hop, std::uint64_t now);
+
+  Ask ask_;
+  Use use_;
+  std::vector<Entry> entries_;
+  std::vector<Destination> unknown_;
+  std::vector<vxlnat_next_hop> questions_;
+};
+
+}  // namespace vxlnat::io
+
+#endif  // VXLNAT_IO_NEXT_HOP_H_
