@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t kBytes = 32;
 // The first rounds resolve addresses and make the flow.
 constexpr int kWarm = 200;
+// A path that loses more than this is not measured to its end.
+constexpr int kPatience = 50;
 
 sockaddr_in address(const char* ip, int port) {
   sockaddr_in a{};
@@ -76,9 +78,9 @@ int ask(const char* ip, int port, const char* from, int count) {
       std::memcpy(&back, bytes, sizeof(back));
     } while (answered && back != i);
     const std::chrono::duration<double, std::micro> took = Clock::now() - start;
-    if (i < 0) continue;
+    if (i < 0 && answered) continue;
     if (!answered) {
-      lost++;
+      if (++lost > kPatience) break;
       continue;
     }
     std::printf("%s%.2f", comma, took.count());

@@ -10,6 +10,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as plan from './addresses.js';
 import {
@@ -145,7 +146,7 @@ export async function ourGateway(
         underlay: { interface: lab.underlay, ip: plan.GATEWAY },
         external: { interface: lab.external, ip: plan.EXTERNAL },
         announce: 'none',
-        ...(path === 'tun' ? {} : { io: path }),
+        ...(path === 'tun' ? {} : { io: path, xdp: { pins: null } }),
         engine: {
           inner_mtu: 1450,
           max_flows: settings.flows,
@@ -157,6 +158,7 @@ export async function ourGateway(
       }),
     );
     const pid = await started(lab, config, file);
+    await ready(lab);
     return {
       kind: path,
       lab,
@@ -180,15 +182,30 @@ function started(lab: Lab, config: string, file: string): Promise<number> {
     let text = '';
     for (const output of [child.stdout, child.stderr]) {
       output?.on('data', (chunk: Buffer) => {
-        if (text === '') text = ' ';
         text = `${text}${chunk}`.slice(-4000);
         if (text.includes('"listening"')) resolve(child.pid as number);
       });
     }
     child.on('exit', (code) =>
-      reject(new NotAvailable(`vxlnatd ended ${code}: ${text.trim()}`)),
+      reject(
+        new NotAvailable(
+          `vxlnatd ended ${code}: ${text.trim().split('\n').at(-1)}`,
+        ),
+      ),
     );
   });
+}
+
+/** It listens before all its rules are in the engine. */
+async function ready(lab: Lab): Promise<void> {
+  const ask = `fetch('http://127.0.0.1:2960/health').then(
+    (answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))`;
+  for (let i = 0; i < 100; i++) {
+    const asked = lab.run('gw', process.execPath, '-e', ask);
+    if (await asked.then(() => true).catch(() => false)) return;
+    await sleep(200);
+  }
+  throw new Error('vxlnatd did not become ready');
 }
 
 /**

@@ -18,7 +18,7 @@ import {
   spawnSync,
 } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as plan from './addresses.js';
 
@@ -182,7 +182,10 @@ export class Lab {
     for (const child of this.#children) child.kill('SIGKILL');
     this.#children.length = 0;
     for (const end of ENDS) {
-      spawnSync('ip', ['netns', 'del', this.ns(end)], { stdio: 'ignore' });
+      // A process that is just ending can keep the name for a moment.
+      for (let i = 0; i < 5 && existsSync(`/run/netns/${this.ns(end)}`); i++) {
+        spawnSync('ip', ['netns', 'del', this.ns(end)], { stdio: 'ignore' });
+      }
     }
     raised.delete(this);
   }

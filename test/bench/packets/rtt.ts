@@ -35,6 +35,9 @@ async function ask({ lab, threads, kind }: Gateway): Promise<Asked> {
   const words = ['ask', plan.SERVER, PORT, '10.4.1.1', String(TRIPS)];
   const out = await lab.run('cn', 'chrt', ...SAME_CORE, ...words);
   const asked = JSON.parse(out) as Asked;
+  if (asked.us.length < TRIPS / 2) {
+    throw new Error(`rtt by ${kind}: ${asked.lost} were not answered`);
+  }
   const p50 = quantile(asked.us, 0.5).toFixed(1);
   say('rtt', kind, `p50 ${p50} us, ${asked.lost} of ${TRIPS} lost`);
   return asked;
