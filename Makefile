@@ -61,7 +61,7 @@ check: node_modules/.installed
 test: all
 	@scripts/setup test
 	@node dist/test/run.js \
-	  --native '$(MAKE) --no-print-directory -C native/vxlnat test regress'
+	  --native '$(MAKE) --no-print-directory -C native/vxlnat test test-fastpath regress'
 
 demo: all
 	@scripts/setup demo

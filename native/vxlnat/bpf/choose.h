@@ -33,6 +33,7 @@ struct choice {
   __u32 public_slot;
   __u32 first; /* rule of the vnet */
   __u16 timers;
+  __u16 mss;
   __u64 router_bits;
   __u64 router_mac;
 };
@@ -56,9 +57,9 @@ INLINE int read_rule(struct choice* c) {
   c->router_mac = rule->router_mac;
   c->router_bits = rule->router_bits;
   c->vnet_slot = rule->vnet_slot;
-  c->public_slot = rule->public_slot;
   c->first = rule->first;
   c->timers = rule->timers;
+  c->mss = rule->mss;
   if (c->flow) c->vlan = rule->vlan;
   return 0;
 }
@@ -155,6 +156,7 @@ INLINE int choose_flow(struct choice* c, const struct packet* p,
   c->private_ip = flow->private_ip;
   c->hint = flow->host;
   c->rule = flow->rule;
+  c->public_slot = flow->public_slot;
   if (flow->flags & VXLNAT_FLOW_WATCHED) return VXLNAT_UP_WATCHED;
   if (p->syn || p->ends) return VXLNAT_UP_HANDSHAKE;
   int why = read_rule(c);
@@ -176,9 +178,9 @@ INLINE int choose_entry(struct choice* c, const struct packet* p,
   c->hint = entry->host;
   c->rule = entry->rule;
   if (entry->flags & VXLNAT_FLOW_WATCHED) return VXLNAT_UP_WATCHED;
-  if (p->syn) return VXLNAT_UP_HANDSHAKE;
   int why = read_rule(c);
   if (why) return why;
+  if (p->syn && c->mss) return VXLNAT_UP_HANDSHAKE;
   return unchanged(at) ? 0 : VXLNAT_UP_CHANGING;
 }
 

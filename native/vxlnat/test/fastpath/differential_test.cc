@@ -146,7 +146,7 @@ void drive(std::uint16_t vlan) {
   error = kernel->load(VXLNAT_BPF_OBJECT);
   CHECK_EQ(error, "");
   if (!error.empty()) return;
-  const std::uint64_t steps = setting("STEPS", 100000);
+  const std::uint64_t steps = setting("STEPS", 30000);
   for (std::uint64_t i = 0; i < steps && failures() < 5; i++) chance.step();
   std::cout << "# of " << steps << " frames it forwarded "
             << chance.forwarded(true) << " out and " << chance.forwarded(false)
