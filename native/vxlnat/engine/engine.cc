@@ -175,8 +175,8 @@ void Engine::process_external(std::span<Packet> packets, Tick now,
 bool Engine::sweep(Tick now, std::size_t budget) {
   Context& c = *context_;
   c.now = now;
-  c.flows.sweep(now, budget * 16);
-  bool more = c.remotes.sweep(now, budget);
+  bool more = c.flows.sweep(now, budget * 16);
+  more |= c.remotes.sweep(now, budget);
   more |= c.fragments.sweep(now, budget);
   c.now = now;
   more |= c.taps.sweep(budget * 16);

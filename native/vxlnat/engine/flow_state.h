@@ -79,6 +79,15 @@ inline vxlnat_timers pack(const Timers& t) {
            t.quarantine}};
 }
 
+inline Timers unpack(const vxlnat_timers& t) {
+  return {.tcp_established = t.ms[0],
+          .tcp_opening = t.ms[1],
+          .tcp_closing = t.ms[2],
+          .udp = t.ms[3],
+          .icmp = t.ms[4],
+          .quarantine = t.ms[5]};
+}
+
 inline const char* state_name(FlowState state) {
   switch (state) {
     case FlowState::kUdpFlow:

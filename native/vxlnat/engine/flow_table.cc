@@ -263,17 +263,22 @@ void FlowTable::release(std::uint32_t index) {
   free_ = index;
 }
 
-void FlowTable::sweep(Tick now, std::size_t budget) {
+bool FlowTable::sweep(Tick now, std::size_t budget) {
+  std::size_t room = budget / kReleaseCost + 1;
   for (budget = std::min<std::size_t>(budget, size_); budget > 0; budget--) {
-    (void)step(now);
+    if (step(now) && --room == 0) return true;
   }
+  return false;
 }
 
 bool FlowTable::reap(std::size_t budget) {
-  for (; budget > 0 && reap_at_ < size_; budget--, reap_at_++) {
+  std::size_t room = budget / kReleaseCost + 1;
+  for (; budget > 0 && room > 0 && reap_at_ < size_; budget--, reap_at_++) {
     const vxlnat_flow& flow = flows_[reap_at_];
     accounts_.expire_binding(reap_at_);
-    if (state_of(flow) != FlowState::kFree && is_dead(flow)) release(reap_at_);
+    if (state_of(flow) == FlowState::kFree || !is_dead(flow)) continue;
+    release(reap_at_);
+    room--;
   }
   return reap_at_ < size_;
 }

@@ -141,8 +141,9 @@ class FlowTable {
     }
   }
 
-  // Ends expired flows among the next `budget` records of the round.
-  void sweep(Tick now, std::size_t budget);
+  // Ends expired flows among the next `budget` records of the round; true when
+  // it stopped short because many ended.
+  bool sweep(Tick now, std::size_t budget);
   // Begins a walk that ends every flow of a rule that is not live.
   void begin_reap() { reap_at_ = 0; }
   bool reaping() const { return reap_at_ < size_; }
@@ -180,6 +181,8 @@ class FlowTable {
  private:
   // Records looked at for a place when no record is free.
   static constexpr std::uint32_t kLookForRoom = 64;
+  // A record that goes costs as much as looking at so many.
+  static constexpr std::size_t kReleaseCost = 64;
   static constexpr std::uint32_t kNone = 0xffffffff;
 
   std::uint32_t ref_inside(std::uint64_t key_hash, const FlowKey& key) const {

@@ -103,13 +103,25 @@ class TakeOver {
       SetRule op{rule.vni,       rule.vlan,       prefix,
                  rule.router_ip, rule.router_mac, rule.public_ip};
       const std::uint32_t head = c_.rules.find(rule.vni, prefix);
-      if (head != kNoSlot) add_member(op, head);
+      if (head != kNoSlot) {
+        add_member(op, head);
+      } else {
+        add_timers(op, rule.timers);
+      }
       if (!apply(op)) continue;
       const std::uint32_t made = c_.rules.find(rule.vni, prefix);
       rule_of_[i] = c_.rules.member_of(made, rule.public_ip);
       c_.inherited.rules[made] = true;
       if (head == kNoSlot) result_.rules++;
     }
+  }
+
+  // Gives `op` the idle times that the old rule's flows follow.
+  void add_timers(SetRule& op, std::uint16_t profile) const {
+    if (profile == 0 || profile >= VXLNAT_MAX_TIMERS) return;
+    RuleOptions options;
+    options.timers = unpack(old_.layout->timers[profile]);
+    op.options = std::make_shared<const RuleOptions>(options);
   }
 
   // Makes `op` the rule that is there with one more address in its pool.

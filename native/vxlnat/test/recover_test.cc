@@ -201,6 +201,33 @@ TEST("recover: what is not said again goes, with its flows only") {
   CHECK_EQ(b.engine->stats().rules.read(), 1u);
 }
 
+TEST("recover: a rule's idle times and pool come with it") {
+  World a;
+  auto options = std::make_shared<RuleOptions>();
+  options->timers = Timers{};
+  options->timers->udp = 900000;
+  options->more_public_ips = {ip4(3, 3, 3, 77)};
+  CHECK(a.apply(SetRule{1,
+                        0,
+                        {ip4(10, 4, 4, 0), 22},
+                        kRouter1,
+                        kRouterMac1,
+                        kPublic1,
+                        options}) == nullptr);
+  for (std::uint32_t i = 0; i < 16; i++) {
+    a.inside(make_udp(kHostA + i, 5000, kServer, 53));
+  }
+  World b;
+  Adopted got;
+  adopt(b, image_of(a), a.now, got);
+  CHECK(flows_of(a) == flows_of(b));
+  CHECK_EQ(b.flows(), 16u);
+  b.run(800000);
+  CHECK_EQ(b.flows(), 16u);
+  b.run(100000);
+  CHECK_EQ(b.flows(), 0u);
+}
+
 TEST("recover: an end at any point harms no flow that was not being changed") {
   Random random({5, 6});
   for (const Step& step : steps()) {
