@@ -146,7 +146,8 @@ export async function ourGateway(
         underlay: { interface: lab.underlay, ip: plan.GATEWAY },
         external: { interface: lab.external, ip: plan.EXTERNAL },
         announce: 'none',
-        ...(path === 'tun' ? {} : { io: path, xdp: { pins: null } }),
+        io: path,
+        xdp: { pins: null },
         engine: {
           inner_mtu: 1450,
           max_flows: settings.flows,
@@ -186,13 +187,10 @@ function started(lab: Lab, config: string, file: string): Promise<number> {
         if (text.includes('"listening"')) resolve(child.pid as number);
       });
     }
-    child.on('exit', (code) =>
-      reject(
-        new NotAvailable(
-          `vxlnatd ended ${code}: ${text.trim().split('\n').at(-1)}`,
-        ),
-      ),
-    );
+    child.on('exit', (code) => {
+      const why = text.split('\n').find((line) => line.startsWith('vxlnatd: '));
+      reject(new NotAvailable(why ?? `vxlnatd ended ${code}: ${text.trim()}`));
+    });
   });
 }
 

@@ -24,7 +24,7 @@ import {
 
 const ROUNDS = 3;
 const WARM_MS = 150;
-const MEASURE_MS = 700;
+const MEASURE_MS = 400;
 const FLOWS = 1024;
 const SIZES: [string, number][] = [
   ['64', SMALL],
