@@ -11,6 +11,8 @@
  * NatZone | null.
  */
 
+import type { RuleOptions } from './rule-options.js';
+
 /** A fabric network whose default router is a NAT Reform zone. */
 export interface FabricRule {
   network_uuid: string;
@@ -23,6 +25,8 @@ export interface FabricRule {
   gateway: string;
   router_mac: string;
   nat_reform_public: string;
+  /** Absent: none. Rules files have them. */
+  options?: RuleOptions;
 }
 
 /** An assigned AIP; a detached one is null to the data plane. */

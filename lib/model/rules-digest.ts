@@ -24,6 +24,7 @@ export function ruleText(rule: FabricRule): string {
     rule.gateway,
     rule.router_mac,
     rule.nat_reform_public,
+    ...(rule.options === undefined ? [] : [JSON.stringify(rule.options)]),
   ].join(' ');
 }
 

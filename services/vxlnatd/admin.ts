@@ -22,6 +22,7 @@ import type {
 import type { FollowStatus } from './follow.js';
 import type { HeartbeatStatus, Watch } from './heartbeat.js';
 import { lookRoutes } from './look/routes.js';
+import { natReply } from './mapping.js';
 import { exposition } from './metrics.js';
 import type { Applied } from './plan.js';
 import { Fields, flowMatch, MATCH_FIELDS } from './query.js';
@@ -189,6 +190,7 @@ function publics(view: AdminView): Reply {
       zone_uuid: known?.zone_uuid ?? null,
       routed: applied.routed.has(ip),
       announced: applied.announced.has(ip),
+      draining: applied.drains.has(ip),
     };
   });
   return { status: 200, body };
@@ -276,6 +278,10 @@ export function adminRoutes(view: AdminView): Route[] {
     },
     ...lookRoutes(view.engine, view.clock),
     get('/rules', 'listrules', (request) => rules(view, request)),
+    get('/nat', 'nat', (request) => {
+      const { port_low: low, port_high: high } = view.config.engine;
+      return natReply(view.applied.rules.values(), { low, high }, request);
+    }),
     get('/publics', 'listpublics', () => publics(view)),
     get('/config', 'config', () => ({
       status: 200,

@@ -16,6 +16,7 @@ import type {
   NatZone,
   OneToOne,
 } from '#lib/model/dataplane.js';
+import type { Limits } from '#lib/model/rule-options.js';
 
 /** Where an inner address lives, when a file says so instead of SVP. */
 export interface Remote {
@@ -59,6 +60,10 @@ export interface Desired {
   readonly entries: ReadonlyMap<string, OneToOne>;
   /** Given ones, by `entryKey`; the resolver's are not here. */
   readonly remotes: ReadonlyMap<string, Remote>;
+  /** Limits of whole vnets. */
+  readonly limits: ReadonlyMap<number, Limits>;
+  /** Public IPs that get no new flows. */
+  readonly drains: ReadonlySet<string>;
   /** Public IPs that are routed into the engine. */
   readonly routed: ReadonlySet<string>;
   /** Public IPs that this zone answers for. */
@@ -68,6 +73,11 @@ export interface Desired {
 /** The key of an SNAT rule: one for each vnet and prefix. */
 export function ruleKey(rule: FabricRule): string {
   return `${rule.vnet_id},${rule.subnet}`;
+}
+
+/** Every public address of a rule. */
+export function publicsOf(rule: FabricRule): string[] {
+  return [rule.nat_reform_public, ...(rule.options?.more_public_ips ?? [])];
 }
 
 /** The key of a 1:1 entry or a remote: one for each vnet and inner address. */
@@ -172,7 +182,7 @@ export function desiredOf(world: World, self: Self, announce = true): Desired {
   for (const rule of world.fabrics.values()) {
     rules.set(ruleKey(rule), rule);
     // Its own event may come after the rule's; replies must not wait for it.
-    routed.add(rule.nat_reform_public);
+    for (const ip of publicsOf(rule)) routed.add(ip);
   }
   const entries = new Map<string, OneToOne>();
   for (const entry of world.one_to_ones.values()) {
@@ -187,6 +197,8 @@ export function desiredOf(world: World, self: Self, announce = true): Desired {
     rules,
     entries,
     remotes,
+    limits: new Map(),
+    drains: new Set(),
     routed,
     announced,
   };

@@ -22,6 +22,7 @@
  */
 
 import type { FabricRule, OneToOne } from '#lib/model/dataplane.js';
+import type { Limits } from '#lib/model/rule-options.js';
 import type { Desired, Remote } from './desired.js';
 import { entryKey, ruleKey } from './desired.js';
 import type { Operation } from './engine.js';
@@ -34,6 +35,8 @@ export type EngineStep =
   | { kind: 'remove_entry'; entry: OneToOne }
   | { kind: 'set_remote'; remote: Remote }
   | { kind: 'remove_remote'; remote: Remote }
+  | { kind: 'set_limits'; vnet: number; limits: Limits | null }
+  | { kind: 'drain' | 'undrain'; ip: string }
   | { kind: 'add_ul3' | 'remove_ul3'; ip: string };
 
 /** A step in the kernel or on the wire. */
@@ -60,6 +63,8 @@ export interface Applied {
   readonly rules: Map<string, FabricRule>;
   readonly entries: Map<string, OneToOne>;
   readonly remotes: Map<string, Remote>;
+  readonly limits: Map<number, Limits>;
+  readonly drains: Set<string>;
   readonly routed: Set<string>;
   readonly announced: Set<string>;
 }
@@ -73,6 +78,8 @@ export function nothingApplied(): Applied {
     rules: new Map(),
     entries: new Map(),
     remotes: new Map(),
+    limits: new Map(),
+    drains: new Set(),
     routed: new Set(),
     announced: new Set(),
   };
@@ -87,7 +94,8 @@ function sameRule(a: FabricRule, b: FabricRule): boolean {
     a.vlan_id === b.vlan_id &&
     a.gateway === b.gateway &&
     a.router_mac === b.router_mac &&
-    a.nat_reform_public === b.nat_reform_public
+    a.nat_reform_public === b.nat_reform_public &&
+    JSON.stringify(a.options) === JSON.stringify(b.options)
   );
 }
 
@@ -137,6 +145,30 @@ function removals(desired: Desired, applied: Applied): Step[] {
   ];
 }
 
+/** Limits and drains: they hold with or without a rule, in any order. */
+function conditions(desired: Desired, applied: Applied): Step[] {
+  const steps: Step[] = [];
+  for (const vnet of applied.limits.keys()) {
+    if (!desired.limits.has(vnet)) {
+      steps.push({ kind: 'set_limits', vnet, limits: null });
+    }
+  }
+  for (const [vnet, limits] of desired.limits) {
+    if (JSON.stringify(applied.limits.get(vnet)) !== JSON.stringify(limits)) {
+      steps.push({ kind: 'set_limits', vnet, limits });
+    }
+  }
+  return [
+    ...steps,
+    ...missing(desired.drains, applied.drains).map(
+      (ip): Step => ({ kind: 'undrain', ip }),
+    ),
+    ...missing(applied.drains, desired.drains).map(
+      (ip): Step => ({ kind: 'drain', ip }),
+    ),
+  ];
+}
+
 /**
  * The steps from `applied` to `desired`, in an order that never leaks.
  * @returns an empty list when they agree
@@ -146,6 +178,7 @@ export function plan(desired: Desired, applied: Applied): Step[] {
     ips.map((ip) => ({ kind, ip }));
   return [
     ...removals(desired, applied),
+    ...conditions(desired, applied),
     ...os('route', missing(applied.routed, desired.routed)),
     ...changed(applied.rules, desired.rules, sameRule).map(
       (rule): Step => ({ kind: 'set_rule', rule }),
@@ -172,6 +205,9 @@ export function isEngineStep(step: Step): step is EngineStep {
     'rule' in step ||
     'entry' in step ||
     'remote' in step ||
+    step.kind === 'set_limits' ||
+    step.kind === 'drain' ||
+    step.kind === 'undrain' ||
     step.kind === 'add_ul3' ||
     step.kind === 'remove_ul3'
   );
@@ -189,6 +225,7 @@ export function operationOf(step: EngineStep): Operation {
         router_ip: step.rule.gateway,
         router_mac: step.rule.router_mac,
         public_ip: step.rule.nat_reform_public,
+        options: step.rule.options ?? null,
       };
     case 'remove_rule':
       return {
@@ -217,6 +254,19 @@ export function operationOf(step: EngineStep): Operation {
         op: 'remove_remote',
         vnet: step.remote.vnet_id,
         ip: step.remote.ip,
+      };
+    case 'set_limits':
+      return {
+        op: 'set_vnet_limits',
+        vnet: step.vnet,
+        ...(step.limits ?? { flows: 0, opening: 0, per_second: 0 }),
+      };
+    case 'drain':
+    case 'undrain':
+      return {
+        op: 'set_drain',
+        public_ip: step.ip,
+        draining: step.kind === 'drain',
       };
     default:
       return { op: step.kind, ip: step.ip };
@@ -292,6 +342,16 @@ export function advance(applied: Applied, step: Step): void {
       break;
     case 'remove_remote':
       applied.remotes.delete(entryKey(step.remote.vnet_id, step.remote.ip));
+      break;
+    case 'set_limits':
+      if (step.limits === null) applied.limits.delete(step.vnet);
+      else applied.limits.set(step.vnet, step.limits);
+      break;
+    case 'drain':
+      applied.drains.add(step.ip);
+      break;
+    case 'undrain':
+      applied.drains.delete(step.ip);
       break;
     case 'add_ul3':
       applied.ul3s.add(step.ip);

@@ -4,13 +4,15 @@
 
 /**
  * The illumos prototype's configuration file, read into the same values that
- * the control plane would give (facts: svp-portolan-vxlnat 4.3), with one line
- * type more:
+ * the control plane would give (facts: svp-portolan-vxlnat 4.3), with three
+ * line types and options (rule-words.ts) more:
  *
  *   bind UL3
- *   map VNET VLAN ROUTER-MAC ROUTER-IP/BITS PUBLIC
+ *   map VNET VLAN ROUTER-MAC ROUTER-IP/BITS PUBLIC [KEY=VALUE]...
  *   fixed VNET VLAN PRIVATE PUBLIC
  *   remote VNET VLAN IP MAC UL3[:PORT]
+ *   limit VNET KEY=VALUE...
+ *   drain PUBLIC
  *
  * Pure: text in, values or `FILE:LINE: what is wrong` out. What the prototype's
  * driver would refuse (a `fixed` without its `map`, a public IP with two
@@ -19,11 +21,19 @@
 
 import { UsageError } from '#lib/errors.js';
 import type { FabricRule, OneToOne } from '#lib/model/dataplane.js';
+import type { Limits } from '#lib/model/rule-options.js';
 import { cidrOf, contains, formatCidr, parseCidr } from '#lib/net/cidr.js';
 import { formatIpv4, type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
 import { formatMac, parseMac } from '#lib/net/mac.js';
 import { VNET_MAX } from '#lib/net/vnet.js';
-import { type Desired, entryKey, type Remote, ruleKey } from './desired.js';
+import {
+  type Desired,
+  entryKey,
+  publicsOf,
+  type Remote,
+  ruleKey,
+} from './desired.js';
+import { Fault, limitWords, ruleOptions } from './rule-words.js';
 
 /** The longest line, newline included: the prototype's buffer. */
 const LINE_MAX = 1000;
@@ -38,14 +48,13 @@ export class ProtoFileError extends UsageError {
   }
 }
 
-/** A fault before it is known in which line it is. */
-class Fault extends Error {}
-
 class Tables {
   readonly ul3s = new Set<string>();
   readonly rules = new Map<string, FabricRule>();
   readonly entries = new Map<string, OneToOne>();
   readonly remotes = new Map<string, Remote>();
+  readonly limits = new Map<number, Limits>();
+  readonly drains = new Set<string>();
   /** What each public IP is used for. */
   readonly roles = new Map<string, 'map' | 'fixed'>();
 }
@@ -100,7 +109,9 @@ function bind(tables: Tables, fields: string[]): void {
 
 function map(tables: Tables, fields: string[], line: number): void {
   const form = 'map VNET VLAN ROUTER-MAC ROUTER-IP/BITS PUBLIC';
-  const [vnet, vlan, mac, router, outside] = words(fields, form) as [
+  const plain = fields.filter((field) => !field.includes('='));
+  const options = ruleOptions(fields.filter((field) => field.includes('=')));
+  const [vnet, vlan, mac, router, outside] = words(plain, form) as [
     string,
     string,
     string,
@@ -122,11 +133,12 @@ function map(tables: Tables, fields: string[], line: number): void {
     subnet: formatCidr(cidrOf(gateway, length)),
     gateway: formatIpv4(gateway),
     nat_reform_public: formatIpv4(address('public address', outside)),
+    ...(options === undefined ? {} : { options }),
   };
   if (tables.rules.has(ruleKey(rule))) {
     throw new Fault(`vnet ${rule.vnet_id} has a map of ${rule.subnet} already`);
   }
-  role(tables, rule.nat_reform_public, 'map');
+  for (const ip of publicsOf(rule)) role(tables, ip, 'map');
   tables.rules.set(ruleKey(rule), rule);
 }
 
@@ -203,9 +215,24 @@ function remote(tables: Tables, fields: string[]): void {
   tables.remotes.set(key, value);
 }
 
+function limit(tables: Tables, fields: string[]): void {
+  const [, vnet, ...rest] = fields;
+  if (vnet === undefined || rest.length === 0) {
+    throw new Fault('expected "limit VNET KEY=VALUE..."');
+  }
+  const id = number('vnet', vnet, VNET_MAX);
+  if (tables.limits.has(id)) throw new Fault(`vnet ${id} has limits already`);
+  tables.limits.set(id, limitWords(rest));
+}
+
+function drain(tables: Tables, fields: string[]): void {
+  const [ip] = words(fields, 'drain PUBLIC') as [string];
+  tables.drains.add(formatIpv4(address('public address', ip)));
+}
+
 const READERS: Readonly<
   Record<string, (tables: Tables, fields: string[], line: number) => void>
-> = { bind, map, fixed, remote };
+> = { bind, map, fixed, remote, limit, drain };
 
 function readLine(tables: Tables, text: string, line: number): void {
   if (Buffer.byteLength(text) + 1 > LINE_MAX) {
@@ -217,7 +244,7 @@ function readLine(tables: Tables, text: string, line: number): void {
   if (word === undefined) return;
   if (!Object.hasOwn(READERS, word)) {
     throw new Fault(
-      `unknown word "${word}"; expected bind, map, fixed or remote`,
+      `unknown word "${word}"; expected ${Object.keys(READERS).join(', ')}`,
     );
   }
   READERS[word]?.(tables, fields, line);
@@ -247,6 +274,8 @@ export function parseProtoFile(file: string, text: string): Desired {
     rules: tables.rules,
     entries: tables.entries,
     remotes: tables.remotes,
+    limits: tables.limits,
+    drains: tables.drains,
     routed: publics,
     announced: publics,
   };

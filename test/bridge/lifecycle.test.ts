@@ -79,6 +79,38 @@ engineTest('operations are applied in order, twice is harmless', async (t) => {
   await engine.close();
 });
 
+engineTest(
+  'a rule takes options, a vnet limits, an address a drain',
+  async (t) => {
+    const engine = open();
+    const results = await engine.apply([
+      {
+        ...rule('10.0.0.0/24', '192.0.2.1'),
+        options: {
+          mapping: 'endpoint-independent',
+          more_public_ips: ['192.0.2.2'],
+          timers: { udp: 30_000 },
+          host: { flows: 100 },
+          block_size: 64,
+          mss: 1400,
+        },
+      } as Operation,
+      { op: 'set_vnet_limits', vnet: 7, flows: 9, opening: 0, per_second: 0 },
+      { op: 'set_drain', public_ip: '192.0.2.2', draining: true },
+      rule('10.0.1.0/24', '192.0.2.2'),
+      {
+        ...rule('10.0.2.0/24', '192.0.2.2'),
+        options: { mapping: 'deterministic' },
+      } as Operation,
+    ]);
+    const errors = results.map((result) => result.error);
+    t.deepEqual(errors.slice(0, 4), [null, null, null, null]);
+    t.ok(errors[4]?.includes('deterministic'), String(errors[4]));
+    t.equal(engine.stats().rules, 2);
+    await engine.close();
+  },
+);
+
 engineTest('a refused operation leaves the others alone', async (t) => {
   const engine = open();
   const [one, two, three] = await engine.apply([
@@ -112,6 +144,18 @@ engineTest('a field error in a batch applies nothing', async (t) => {
     [{ ...good, public_ip: undefined }, 'operations[1].public_ip'],
     [{ ...good, vlan: null }, 'operations[1].vlan'],
     [{ op: 'set_rules' }, 'operations[1].op'],
+    [
+      { ...good, options: { block_size: 100 } },
+      'operations[1].options.block_size',
+    ],
+    [
+      { ...good, options: { timers: { udp: 0 } } },
+      'operations[1].options.timers.udp',
+    ],
+    [
+      { ...good, options: { exempt: ['10.0.0.1/8'] } },
+      'operations[1].options.exempt[0]',
+    ],
     [{}, 'operations[1].op'],
   ];
   for (const [operation, field] of wrong) {

@@ -28,6 +28,10 @@ struct FlowQuery {
 };
 
 EngineConfig engine_config(const Field& from);
+Timers timers(const Field& from);
+Operation set_rule(const Field& from);
+Operation set_vnet_limits(const Field& from);
+Operation set_drain(const Field& from);
 io::IoConfig io_config(const Field& from);
 std::vector<Operation> operations(const Field& from);
 FlowQuery flow_query(const Field& from);

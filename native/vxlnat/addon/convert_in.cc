@@ -37,18 +37,6 @@ std::uint32_t milliseconds(const Field& field) {
   return static_cast<std::uint32_t>(field.number(0, kMaxMs));
 }
 
-Timers timers(const Field& from) {
-  return {
-      .tcp_established = milliseconds(from.get("tcp_established")),
-      .tcp_opening = milliseconds(from.get("tcp_opening")),
-      .tcp_closing = milliseconds(from.get("tcp_closing")),
-      .udp = milliseconds(from.get("udp")),
-      .icmp = milliseconds(from.get("icmp")),
-      .fragment = milliseconds(from.get("fragment")),
-      .quarantine = milliseconds(from.get("quarantine")),
-  };
-}
-
 std::array<std::uint8_t, 16> seed(const Field& from) {
   constexpr std::string_view digits = "0123456789abcdef";
   const std::string text = from.text();
@@ -69,17 +57,6 @@ Operation add_ul3(const Field& from) {
 
 Operation remove_ul3(const Field& from) {
   return RemoveUl3{.ip = from.get("ip").ip()};
-}
-
-Operation set_rule(const Field& from) {
-  return SetRule{
-      .vnet = vnet(from.get("vnet")),
-      .vlan = vlan(from.get("vlan")),
-      .prefix = from.get("prefix").prefix(),
-      .router_ip = from.get("router_ip").ip(),
-      .router_mac = from.get("router_mac").mac(),
-      .public_ip = from.get("public_ip").ip(),
-  };
 }
 
 Operation remove_rule(const Field& from) {
@@ -149,6 +126,8 @@ constexpr Reader kReaders[] = {
     {"remove_ul3", remove_ul3},
     {"set_rule", set_rule},
     {"remove_rule", remove_rule},
+    {"set_vnet_limits", set_vnet_limits},
+    {"set_drain", set_drain},
     {"set_one_to_one", set_one_to_one},
     {"remove_one_to_one", remove_one_to_one},
     {"set_remote", set_remote},
@@ -182,6 +161,18 @@ io::PathKind path_kind(const Field& from) {
 }
 
 }  // namespace
+
+Timers timers(const Field& from) {
+  return {
+      .tcp_established = milliseconds(from.get("tcp_established")),
+      .tcp_opening = milliseconds(from.get("tcp_opening")),
+      .tcp_closing = milliseconds(from.get("tcp_closing")),
+      .udp = milliseconds(from.get("udp")),
+      .icmp = milliseconds(from.get("icmp")),
+      .fragment = milliseconds(from.get("fragment")),
+      .quarantine = milliseconds(from.get("quarantine")),
+  };
+}
 
 EngineConfig engine_config(const Field& from) {
   EngineConfig config;

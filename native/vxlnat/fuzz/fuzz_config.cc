@@ -24,9 +24,33 @@ Prefix prefix(Input& in) {
   return p;
 }
 
+// Most rules have none, so that inputs from before there were any still mean
+// something.
+std::shared_ptr<const RuleOptions> options(Input& in) {
+  const std::uint8_t what = in.byte();
+  if ((what & 0xc0) != 0xc0) return nullptr;
+  RuleOptions o;
+  o.mapping = static_cast<Mapping>((what & 3) % 3);
+  for (int i = what >> 2 & 3; i > 0; i--) {
+    o.more_public_ips.push_back(address(in));
+  }
+  if ((what & 16) != 0) o.exempt.push_back(prefix(in));
+  if ((what & 32) != 0) o.block_size = 64;
+  const std::uint8_t more = in.byte();
+  if ((more & 1) != 0) {
+    o.port_low = 1024;
+    o.port_high = static_cast<std::uint16_t>(1030 + in.word() % 300);
+  }
+  if ((more & 2) != 0) o.mss = in.word();
+  if ((more & 4) != 0) o.timers = Timers{.udp = in.word()};
+  if ((more & 8) != 0) o.host = {in.byte(), in.byte(), in.byte()};
+  if ((more & 16) != 0) o.slice = in.byte(), o.slices = in.byte();
+  return std::make_shared<const RuleOptions>(o);
+}
+
 void configure(Cloud& cloud, std::uint8_t what, Input& in) {
   const Vni v = vnet(in);
-  switch (what % 11) {
+  switch (what % 13) {
     case 0:
       (void)cloud.apply(AddUl3{0x0a0a0a01});
       break;
@@ -35,8 +59,10 @@ void configure(Cloud& cloud, std::uint8_t what, Input& in) {
       break;
     case 2: {
       const Prefix p = prefix(in);
-      (void)cloud.apply(
-          SetRule{v, in.byte(), p, host(in), 0x90b8d0000001, address(in)});
+      const std::uint8_t vlan = in.byte();
+      const Ip4 router = host(in);
+      (void)cloud.apply(SetRule{v, vlan, p, router, 0x90b8d0000001, address(in),
+                                options(in)});
       break;
     }
     case 3:
@@ -56,6 +82,12 @@ void configure(Cloud& cloud, std::uint8_t what, Input& in) {
       break;
     case 8:
       (void)cloud.apply(RemoveRemoteMac{v, in.byte()});
+      break;
+    case 11:
+      (void)cloud.apply(SetVnetLimits{v, {in.byte(), in.byte(), in.byte()}});
+      break;
+    case 12:
+      (void)cloud.apply(SetDrain{address(in), (in.byte() & 1) != 0});
       break;
     case 9:
       (void)cloud.apply(RemoteNotFound{v, host(in), in.word()});

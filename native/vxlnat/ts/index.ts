@@ -50,6 +50,7 @@ import type {
   StatsDto,
   TapReadDto,
   TapSpecDto,
+  TimersDto,
 } from './native.js';
 import {
   type EngineOptions,
@@ -57,6 +58,7 @@ import {
   type IoOptions,
   ioConfig,
 } from './options.js';
+import { completeOperations } from './rule-options.js';
 
 export * from './errors.js';
 export type * from './native.js';
@@ -90,11 +92,18 @@ function calling<T>(call: () => T): T {
 export class VxlNat {
   readonly #binding: NativeBinding;
   readonly #handle: object;
+  /** What a rule's idle times begin with. */
+  readonly #timers: TimersDto;
   #closing: Promise<void> | null = null;
 
-  private constructor(binding: NativeBinding, handle: object) {
+  private constructor(
+    binding: NativeBinding,
+    handle: object,
+    timers: TimersDto,
+  ) {
     this.#binding = binding;
     this.#handle = handle;
+    this.#timers = timers;
   }
 
   /**
@@ -118,6 +127,7 @@ export class VxlNat {
     return new VxlNat(
       binding,
       calling(() => binding.engineOpen(engine, ports, onEvents)),
+      engine.timers,
     );
   }
 
@@ -136,7 +146,10 @@ export class VxlNat {
       );
     }
     return this.#wait(() =>
-      this.#binding.engineApply(this.#handle, operations),
+      this.#binding.engineApply(
+        this.#handle,
+        completeOperations(operations, this.#timers),
+      ),
     );
   }
 

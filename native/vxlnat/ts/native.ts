@@ -12,6 +12,10 @@
  * needs and names the field path in its error.
  */
 
+import type { LimitsDto, RuleOptions } from './native-rule.js';
+
+export type * from './native-rule.js';
+
 /** Idle timers in milliseconds (facts: nat-behaviour D6, T6, I2, F5). */
 export interface TimersDto {
   tcp_established: number;
@@ -134,8 +138,14 @@ export type Operation =
       router_ip: string;
       router_mac: string;
       public_ip: string;
+      /** Absent or null: the defaults. `VxlNat.apply` completes them. */
+      options?: RuleOptions | null;
     }
   | { op: 'remove_rule'; vnet: number; prefix: string }
+  /** Limits of a whole vnet; all 0 takes them away (P3). */
+  | ({ op: 'set_vnet_limits'; vnet: number } & LimitsDto)
+  /** No new flows on a public address of rules; those it has stay (G2). */
+  | { op: 'set_drain'; public_ip: string; draining: boolean }
   /** 1:1 entry {vnet, private IP} <-> public IP. */
   | {
       op: 'set_one_to_one';

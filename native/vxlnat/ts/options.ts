@@ -33,7 +33,13 @@ const TIMERS: TimersDto = {
 
 const DAY_MS = 86_400_000;
 
-function integer(field: string, value: unknown, low: number, high: number) {
+/** Shared with rule-options.ts. */
+export function integer(
+  field: string,
+  value: unknown,
+  low: number,
+  high: number,
+) {
   if (
     typeof value !== 'number' ||
     !Number.isInteger(value) ||
@@ -47,12 +53,17 @@ function integer(field: string, value: unknown, low: number, high: number) {
   }
 }
 
-function show(value: unknown): string {
+/** Shared with rule-options.ts. */
+export function show(value: unknown): string {
   return typeof value === 'string' ? `"${value}"` : String(value);
 }
 
 /** Values given, over defaults; an undefined one counts as not given. */
-function merge<T extends object>(what: string, defaults: T, given: object): T {
+export function merge<T extends object>(
+  what: string,
+  defaults: T,
+  given: object,
+): T {
   const merged = { ...defaults } as Record<string, unknown>;
   for (const [name, value] of Object.entries(given)) {
     if (!(name in defaults)) {
@@ -63,7 +74,8 @@ function merge<T extends object>(what: string, defaults: T, given: object): T {
   return merged as T;
 }
 
-function object(field: string, value: unknown): object {
+/** Shared with rule-options.ts. */
+export function object(field: string, value: unknown): object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidValueError(
       field,

@@ -21,6 +21,7 @@ import {
   type Drop,
   writeDrops,
   writeFlows,
+  writeMapped,
   writePublics,
   writeRules,
   writeStatus,
@@ -36,6 +37,8 @@ Shows what one zone's vxlnatd does, and looks into its engine.
 commands:
   status                        health, position, digest, addresses
   rules [--vnet N]              SNAT rules and 1:1 entries
+  nat forward VNET IP           public address and ports of a host, by its rule
+  nat reverse PUBLIC:PORT       whose port it is, or by which rules
   publics                       public IPs, who serves them, what is announced
   flows [FILTERS] [--watch]     live flows; also --limit N, --cursor N
   flows kill FILTERS [--yes]    counts the flows that match; --yes ends them
@@ -112,11 +115,25 @@ function kill(options: Options): Command {
   };
 }
 
+/** `forward VNET IP` or `reverse PUBLIC:PORT` as a query. */
+function mapping(options: Options): URLSearchParams {
+  const [way, first, second] = options.args;
+  if (way === 'forward' && first !== undefined && second !== undefined) {
+    return new URLSearchParams({ vnet: first, ip: second });
+  }
+  if (way === 'reverse' && first !== undefined && second === undefined) {
+    const [public_ip, port] = endpoint(first);
+    return new URLSearchParams({ public_ip, port });
+  }
+  throw new UsageError('nat needs forward VNET IP or reverse PUBLIC:PORT');
+}
+
 const COMMANDS: Readonly<Record<string, Command>> = {
   status: { path: '/health', write: writeStatus, answers: 503 },
   rules: { path: '/rules', query: (o) => o.query, write: writeRules },
   publics: { path: '/publics', write: writePublics },
   flows: { path: '/flows', args: 1, query: (o) => o.query, write: writeFlows },
+  nat: { path: '/nat', args: 3, query: mapping, write: writeMapped },
   explain: { path: '/explain', args: 3, query: asked, write: writeStory },
   drops: {
     path: '/drops',

@@ -210,3 +210,29 @@ export function writeStory(story: Story): string {
     `  ${end}`,
   ].join('\n');
 }
+
+/** A mapping as the daemon tells it. */
+interface Mapped {
+  vnet_id: number;
+  subnet: string;
+  mapping: string;
+  private_ip: string | null;
+  public_ips: string[];
+  port_low: number;
+  port_high: number;
+}
+
+/** What `nat` shows. */
+export function writeMapped(found: Mapped[]): string {
+  return table(
+    [
+      { name: 'VNET', cell: (m) => m.vnet_id },
+      { name: 'SUBNET', cell: (m) => m.subnet },
+      { name: 'PRIVATE', cell: (m) => m.private_ip ?? '-' },
+      { name: 'PUBLIC', cell: (m) => m.public_ips.join(',') },
+      { name: 'PORTS', cell: (m) => `${m.port_low}-${m.port_high}` },
+      { name: 'MAPPING', cell: (m) => m.mapping },
+    ],
+    found,
+  );
+}
