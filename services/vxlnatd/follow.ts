@@ -105,6 +105,11 @@ export class Follower {
     return this.#world.position;
   }
 
+  /** Whether a world was on disk or came from the control plane. */
+  known(): boolean {
+    return this.#status.bootstrapped || this.#grace !== null;
+  }
+
   desired(): Desired {
     return desiredOf(this.#world, this.#options.self, this.#status.announcing);
   }

@@ -48,6 +48,8 @@ import {
 export interface Source {
   desired(): Desired;
   position(): number;
+  /** False as long as an empty plan means that nothing has been heard. */
+  known(): boolean;
 }
 
 /** How far the zone is. */
@@ -105,6 +107,8 @@ export class Reconciler {
   #running: Promise<void> | null = null;
   #again = false;
   #dirty = false;
+  /** The engine may hold what a predecessor's tables held (ADR 0010). */
+  #adopting = true;
   #stopped = false;
   #retry: Timer | null = null;
   #position = 0;
@@ -209,6 +213,7 @@ export class Reconciler {
     }
     this.#digestText = this.#digest.text();
     if (this.#failures.length === 0) {
+      await this.#finishAdoption();
       this.#position = goal;
     } else if (this.#retry === null && !this.#stopped) {
       this.#retry = clock.after(retryMs, () => {
@@ -216,6 +221,13 @@ export class Reconciler {
         this.kick();
       });
     }
+  }
+
+  /** What the engine adopted and nobody has asked for since goes. */
+  async #finishAdoption(): Promise<void> {
+    if (!this.#adopting || !this.#options.source.known()) return;
+    this.#adopting = false;
+    await this.#options.engine.apply([{ op: 'finish_adoption' }]);
   }
 
   #apply(steps: Step[]): Promise<Failure[]> {

@@ -47,6 +47,11 @@ export class RulesFile implements Source {
   }
 
   /** How often the file was read: the generation that is applied. */
+  /** A file has been read before this is made. */
+  known(): boolean {
+    return true;
+  }
+
   position(): number {
     return this.#generation;
   }

@@ -56,7 +56,7 @@ export async function setUp(t: Test) {
   const reconciler = new Reconciler({
     engine,
     kernel: unmanagedKernel(noAnnouncer(), gratuitous, null),
-    source: { desired: () => desired, position: () => 4 },
+    source: { desired: () => desired, position: () => 4, known: () => true },
     clock,
     log,
   });
