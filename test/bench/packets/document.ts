@@ -109,7 +109,9 @@ function plots(rows: Row[]): [string, Plot][] {
   const ns = series.map((s) => ({
     ...s,
     points: s.points.map(({ x, value, min, max }) => {
-      return { x, value: 1e9 / value, min: 1e9 / max, max: 1e9 / min };
+      // A round in which nothing came has no time for a packet.
+      const slowest = min > 0 ? min : value;
+      return { x, value: 1e9 / value, min: 1e9 / max, max: 1e9 / slowest };
     }),
   }));
   const what = '64-byte UDP, SNAT, out';
