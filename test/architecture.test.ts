@@ -121,6 +121,7 @@ test('an infrastructure package is imported in one folder only', (t) => {
   const homes: Record<string, string> = {
     restify: 'lib/http/',
     level: 'lib/store/',
+    pg: 'lib/store/postgres/',
     ws: 'lib/changefeed/',
     ajv: 'lib/schema/',
     bunyan: 'lib/service/',

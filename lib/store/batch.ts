@@ -9,17 +9,10 @@
  */
 
 import { setImmediate as turn } from 'node:timers/promises';
-import { requireBucket } from './bucket.js';
-import {
-  deleteMany,
-  deleteObject,
-  putObject,
-  updateObjects,
-} from './mutate.js';
-import type { Transaction } from './transaction.js';
 import type {
   BatchRequest,
   BatchResult,
+  EtagCondition,
   JournalEvent,
   WriteOptions,
 } from './types.js';
@@ -27,7 +20,38 @@ import type {
 /** Requests after which others get a turn: a large batch must not stop them. */
 const TURN = 64;
 
-type Step = (txn: Transaction) => Promise<BatchResult['etags'][number]>;
+/** A transaction of either engine, as a batch sees it. */
+export interface Target {
+  /** @returns the new etag */
+  put(
+    bucket: string,
+    key: string,
+    json: string,
+    condition: EtagCondition,
+  ): string | Promise<string>;
+  remove(
+    bucket: string,
+    key: string,
+    condition: EtagCondition,
+  ): void | Promise<void>;
+  /** @throws StoreError EtagConflictError */
+  check(
+    bucket: string,
+    key: string,
+    condition: EtagCondition,
+  ): void | Promise<void>;
+  update(
+    bucket: string,
+    fields: Record<string, unknown>,
+    filter: string,
+  ): Promise<{ etag: string; count: number }>;
+  deleteMany(bucket: string, filter: string): Promise<{ count: number }>;
+  append(events: JournalEvent[]): void;
+  /** The journal's position after what was appended so far. */
+  position(): number;
+}
+
+type Step = (target: Target) => Promise<BatchResult['etags'][number]>;
 
 /**
  * A value's text.
@@ -49,17 +73,17 @@ export function valueText(value: object): string {
 export function prepareBatch(
   requests: BatchRequest[],
   events: JournalEvent[],
-): (txn: Transaction) => Promise<BatchResult> {
+): (target: Target) => Promise<BatchResult> {
   const steps = requests.map(prepareRequest);
   const fixed = JSON.parse(JSON.stringify(events)) as JournalEvent[];
-  return async (txn) => {
+  return async (target) => {
     const etags: BatchResult['etags'] = [];
     for (const step of steps) {
-      etags.push(await step(txn));
+      etags.push(await step(target));
       if (etags.length % TURN === 0) await turn();
     }
-    txn.append(fixed);
-    return { etags, position: txn.position() };
+    target.append(fixed);
+    return { etags, position: target.position() };
   };
 }
 
@@ -70,30 +94,37 @@ function prepareRequest(request: BatchRequest): Step {
     case 'put': {
       const { key } = request;
       const put = preparePut(bucket, key, request.value, request.options);
-      return async (txn) => ({ bucket, key, ...put(txn) });
+      return async (target) => ({ bucket, key, ...(await put(target)) });
     }
     case 'delete': {
       const { key } = request;
       const etag = request.options?.etag;
-      return async (txn) => {
-        deleteObject(txn, requireBucket(txn, bucket), key, etag);
+      return async (target) => {
+        await target.remove(bucket, key, etag);
+        return { bucket, key };
+      };
+    }
+    case 'check': {
+      const { key } = request;
+      const { etag } = request.options;
+      return async (target) => {
+        await target.check(bucket, key, etag);
         return { bucket, key };
       };
     }
     case 'update': {
       const { filter } = request;
       const fields = structuredClone(request.fields);
-      return async (txn) => {
-        const found = requireBucket(txn, bucket);
-        const done = await updateObjects(txn, found, fields, filter);
+      return async (target) => {
+        const done = await target.update(bucket, fields, filter);
         return { bucket, filter, ...done };
       };
     }
     case 'deleteMany': {
       const { filter } = request;
-      return async (txn) => {
-        const found = requireBucket(txn, bucket);
-        return { bucket, filter, ...(await deleteMany(txn, found, filter)) };
+      return async (target) => {
+        const done = await target.deleteMany(bucket, filter);
+        return { bucket, filter, ...done };
       };
     }
     default:
@@ -109,13 +140,13 @@ export function preparePut(
   key: string,
   value: object,
   options: WriteOptions | undefined,
-): (txn: Transaction) => { etag: string } {
+): (target: Target) => Promise<{ etag: string }> {
   const json = valueText(value);
   const condition = options?.etag;
   if (typeof key !== 'string' || key === '') {
     throw new TypeError('a key must be text');
   }
-  return (txn) => ({
-    etag: putObject(txn, requireBucket(txn, bucket), key, json, condition),
+  return async (target) => ({
+    etag: await target.put(bucket, key, json, condition),
   });
 }

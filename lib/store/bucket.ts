@@ -50,6 +50,9 @@ export interface Bucket {
   reindex: Reindex | null;
 }
 
+/** What buckets need of a transaction: one value at a time. */
+export type Meta = Pick<Transaction, 'get' | 'set' | 'remove' | 'now'>;
+
 const TYPES = ['string', 'number', 'boolean', 'ip', 'subnet', 'mac', 'uuid'];
 const RESERVED_BUCKETS = ['buckets_config', 'moray', 'search'];
 const RESERVED_FIELDS =
@@ -65,7 +68,10 @@ function notFound(name: string): StoreError {
  * The bucket of a name.
  * @throws StoreError BucketNotFoundError
  */
-export function requireBucket(reader: Reader, name: string): Bucket {
+export function requireBucket(
+  reader: Pick<Reader, 'get'>,
+  name: string,
+): Bucket {
   const text = reader.get(bucketKey(name));
   if (text === undefined) throw notFound(name);
   return JSON.parse(text) as Bucket;
@@ -80,7 +86,7 @@ export function indexOn(
 }
 
 /** Writes a bucket's configuration. */
-export function saveBucket(txn: Transaction, bucket: Bucket): void {
+export function saveBucket(txn: Meta, bucket: Bucket): void {
   txn.set(bucketKey(bucket.name), JSON.stringify(bucket));
 }
 
@@ -103,7 +109,7 @@ export function describe(bucket: Bucket): BucketInfo {
 }
 
 /** Adds to a counter of the database and returns what it was. */
-export function takeNumber(txn: Transaction, key: string, by = 1): number {
+export function takeNumber(txn: Meta, key: string, by = 1): number {
   const value = Number(txn.get(key) ?? '1');
   txn.set(key, String(value + by));
   return value;
@@ -142,7 +148,7 @@ function wrongIndex(field: string, spec: IndexSpec): string | null {
 
 /** @throws StoreError BucketConflictError when there is one of that name */
 export function createBucket(
-  txn: Transaction,
+  txn: Meta,
   name: string,
   config: BucketConfig,
 ): void {
@@ -174,7 +180,7 @@ export function createBucket(
  * @throws StoreError BucketVersionError unless the version is newer
  */
 export function updateBucket(
-  txn: Transaction,
+  txn: Meta,
   name: string,
   config: BucketConfig,
   objects: number,
@@ -215,7 +221,7 @@ export function updateBucket(
 }
 
 function startReindex(
-  txn: Transaction,
+  txn: Meta,
   old: Bucket,
   bucket: Bucket,
   added: string[],
@@ -237,7 +243,7 @@ function startReindex(
  * Drops a bucket.
  * @returns prefixes of keys to clear
  */
-export function deleteBucket(txn: Transaction, name: string): string[] {
+export function deleteBucket(txn: Meta, name: string): string[] {
   const bucket = requireBucket(txn, name);
   txn.remove(bucketKey(name));
   txn.remove(nextIdKey(bucket.id));

@@ -11,12 +11,13 @@
 
 import { formatIpv4, ipv4 } from '#lib/net/ipv4.js';
 import { encodeAddress } from './address.js';
-import { type Bucket, indexOn } from './bucket.js';
+import { type Bucket, indexOn, type NumberedIndex } from './bucket.js';
 import { betweenRange, indexPrefix, indexPrefixOf } from './keys.js';
 import type { Page, Reader, Writes } from './reader.js';
 import { type Gap, StoreError } from './types.js';
 
-const GAP_LIMIT = 50;
+/** Longest run that is told. */
+export const GAP_LIMIT = 50;
 /** Searches remembered at most. */
 const HINT_LIMIT = 10_000;
 
@@ -72,15 +73,7 @@ export async function findGap(
   from: number,
   to: number,
 ): Promise<Gap | null> {
-  const spec = indexOn(bucket, field);
-  const waiting = bucket.reindex?.fields.includes(field) ?? false;
-  if (spec?.type !== 'ip' || waiting) {
-    throw new StoreError(
-      'NotIndexedError',
-      `${bucket.name} has no ip index on "${field}"`,
-      { bucket: bucket.name, field },
-    );
-  }
+  const spec = requireIpIndex(bucket, field);
   const prefix = indexPrefix(bucket.id, spec.number);
   const generation = hints.generation(prefix);
   const begin = hints.free(prefix, from);
@@ -90,6 +83,21 @@ export async function findGap(
   return length > 0
     ? { start: free.start, length: Math.min(length, GAP_LIMIT) }
     : null;
+}
+
+/**
+ * The index to search in.
+ * @throws StoreError NotIndexedError unless the field is an `ip` index
+ */
+export function requireIpIndex(bucket: Bucket, field: string): NumberedIndex {
+  const spec = indexOn(bucket, field);
+  const waiting = bucket.reindex?.fields.includes(field) ?? false;
+  if (spec?.type === 'ip' && !waiting) return spec;
+  throw new StoreError(
+    'NotIndexedError',
+    `${bucket.name} has no ip index on "${field}"`,
+    { bucket: bucket.name, field },
+  );
 }
 
 /** The first stretch from `begin` on that no entry has. */

@@ -43,6 +43,21 @@ function valuesOf(
   });
 }
 
+/**
+ * A field's texts in the order of its index; one null when it is unset.
+ * @param stored as for `indexEntries`
+ * @throws StoreError InvalidIndexTypeError naming the field
+ */
+export function readValues(
+  field: string,
+  spec: NumberedIndex,
+  value: Record<string, unknown>,
+  stored: boolean,
+): (string | null)[] {
+  const own = Object.hasOwn(value, field) ? value[field] : undefined;
+  return (stored ? valuesIfTyped : valuesOf)(field, spec, own);
+}
+
 /** As `valuesOf`; a value of the wrong type counts as unset. */
 function valuesIfTyped(
   field: string,
@@ -71,16 +86,11 @@ export function indexEntries(
   id: number,
   stored: boolean,
 ): Map<string, IndexEntry> {
-  const read = stored ? valuesIfTyped : valuesOf;
   const entries = new Map<string, IndexEntry>();
   const tail = longNumber(id);
   for (const [field, spec] of Object.entries(bucket.index)) {
     const prefix = indexPrefix(bucket.id, spec.number);
-    const texts = read(
-      field,
-      spec,
-      Object.hasOwn(value, field) ? value[field] : undefined,
-    );
+    const texts = readValues(field, spec, value, stored);
     if (texts.length === 0) {
       entries.set(prefix + EMPTY_ARRAY + tail, { field, unique: false });
     }

@@ -26,7 +26,7 @@ import { createHash } from 'node:crypto';
 /** Sorts after every character that a key has. */
 export const ABOVE = '\u0100';
 /** Longest index text kept whole; longer ones end in a digest. */
-const TEXT_LIMIT = 400;
+export const TEXT_LIMIT = 400;
 
 export const META = {
   format: 'm/format',
@@ -124,7 +124,7 @@ export function prefixRange(prefix: string): KeyRange {
 }
 
 /** The text of an index value, bounded; equal texts stay equal. */
-function bounded(text: string): string {
+export function bounded(text: string): string {
   if (text.length <= TEXT_LIMIT) return text;
   const digest = createHash('sha256').update(text, 'latin1').digest('hex');
   return text.slice(0, TEXT_LIMIT) + digest;

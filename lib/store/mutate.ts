@@ -8,6 +8,7 @@
  * nothing else writes them.
  */
 
+import type { Target } from './batch.js';
 import {
   type Bucket,
   indexOn,
@@ -73,6 +74,26 @@ export function deleteObject(
   forget(txn, bucket, old);
 }
 
+/** A transaction as a batch sees it. */
+export function targetOf(txn: Transaction): Target {
+  const at = (bucket: string) => requireBucket(txn, bucket);
+  return {
+    put: (bucket, key, json, condition) =>
+      putObject(txn, at(bucket), key, json, condition),
+    remove: (bucket, key, condition) =>
+      deleteObject(txn, at(bucket), key, condition),
+    check(bucket, key, condition) {
+      const etag = fetchRecord(txn, at(bucket), key)?._etag ?? null;
+      checkEtag(bucket, key, condition, etag);
+    },
+    update: (bucket, fields, filter) =>
+      updateObjects(txn, at(bucket), fields, filter),
+    deleteMany: (bucket, filter) => deleteMany(txn, at(bucket), filter),
+    append: (events) => txn.append(events),
+    position: () => txn.position(),
+  };
+}
+
 /** Moray's error for a key that has no object. */
 export function objectNotFound(bucket: string, key: string): StoreError {
   return new StoreError(
@@ -121,7 +142,8 @@ function matching(
   return find(txn, bucket, filter, { limit: DEFAULT_LIMIT });
 }
 
-function updateValues(
+/** Fields of an update with their types; see `updateObjects`. */
+export function updateValues(
   bucket: Bucket,
   fields: Record<string, unknown>,
 ): Record<string, unknown> {
@@ -186,7 +208,12 @@ function owns(txn: Transaction, entry: string, key: string): boolean {
   return txn.get(entry) === key;
 }
 
-function notUnique(bucket: string, field: string, value: unknown): StoreError {
+/** Moray's error for a value that another object has. */
+export function notUnique(
+  bucket: string,
+  field: string,
+  value: unknown,
+): StoreError {
   return new StoreError(
     'UniqueAttributeError',
     `"${field}" is a unique attribute; value "${String(value)}" ` +

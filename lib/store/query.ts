@@ -55,12 +55,17 @@ export async function find(
     for (const object of some) if (matches(object)) objects.push(object);
   }
   objects.sort(order);
+  return { objects: cut(objects, options), count: objects.length };
+}
+
+/** What limit and offset leave. */
+export function cut<T>(objects: T[], options: FindOptions): T[] {
   const offset = options.offset ?? 0;
-  const end =
-    options.noLimit === true
-      ? undefined
-      : offset + (options.limit ?? DEFAULT_LIMIT);
-  return { objects: objects.slice(offset, end), count: objects.length };
+  const limit = options.limit ?? DEFAULT_LIMIT;
+  return objects.slice(
+    offset,
+    options.noLimit === true ? undefined : offset + limit,
+  );
 }
 
 async function* fetch(
@@ -137,7 +142,7 @@ async function collectBest(
 type Order = (a: StoredObject, b: StoredObject) => number;
 
 /** Unset values come last ascending, first descending, as in PostgreSQL. */
-function sortOrder(bucket: Bucket, sort: FindOptions['sort']): Order {
+export function sortOrder(bucket: Bucket, sort: FindOptions['sort']): Order {
   const specs: SortSpec[] = [sort ?? []].flat();
   const orders = specs.map((spec) => orderBy(bucket, spec));
   return (a, b) => {

@@ -20,6 +20,7 @@ import {
   deleteObject,
   objectNotFound,
   reindexObjects,
+  targetOf,
   updateObjects,
 } from './mutate.js';
 import { find } from './query.js';
@@ -72,6 +73,7 @@ export function createStore(
     ...bucketOperations(database, writer, clear),
     ...objectOperations(database, writer, hints),
     journal,
+    shared: false,
   };
 }
 
@@ -147,7 +149,8 @@ function objectOperations(
       return object as StoredObject<T>;
     },
     async putObject(bucket, key, value, options) {
-      return writer.run(preparePut(bucket, key, value, options));
+      const put = preparePut(bucket, key, value, options);
+      return writer.run((txn) => put(targetOf(txn)));
     },
     delObject: (bucket, key, options) =>
       writer.run((txn) =>
@@ -168,7 +171,8 @@ function objectOperations(
     deleteMany: (bucket, filter) =>
       writer.run((txn) => deleteMany(txn, requireBucket(txn, bucket), filter)),
     async batch(requests, events = []) {
-      return writer.run(prepareBatch(requests, events));
+      const batch = prepareBatch(requests, events);
+      return writer.run((txn) => batch(targetOf(txn)));
     },
     findGap: (bucket, field, from, to) =>
       database.consistently((reader) =>

@@ -4,8 +4,8 @@
 
 /**
  * The store's interface: moray's semantics (facts: triton-napi 9.2) with the
- * journal in the same batch. `openLevelStore` gives the embedded engine; a
- * second engine can stand behind the same interface.
+ * journal in the same batch. `openLevelStore` gives the embedded engine,
+ * `openPostgresStore` the one that several processes share.
  */
 
 /** Types an index can have; `[type]` is an array of them. */
@@ -77,7 +77,14 @@ export type BatchRequest =
       filter: string;
       fields: Record<string, unknown>;
     }
-  | { operation: 'deleteMany'; bucket: string; filter: string };
+  | { operation: 'deleteMany'; bucket: string; filter: string }
+  /** Writes nothing: the batch fails unless the condition holds. */
+  | {
+      operation: 'check';
+      bucket: string;
+      key: string;
+      options: { etag: string | null };
+    };
 
 /**
  * A change event committed with the batch that it is about (design 4.2).
@@ -123,11 +130,13 @@ export interface FindOptions {
   offset?: number;
   sort?: SortSpec | SortSpec[];
   noLimit?: boolean;
+  /** Whoever does not ask for `count` does not pay for it. */
+  noCount?: boolean;
 }
 
 export interface FindResult<T> {
   objects: StoredObject<T>[];
-  /** All matches, ignoring limit and offset. */
+  /** All matches, ignoring limit and offset; with noCount, those given. */
   count: number;
 }
 
@@ -207,6 +216,8 @@ export interface Store {
   ): Promise<Gap | null>;
 
   readonly journal: Journal;
+  /** Whether other processes can have this store open at the same time. */
+  readonly shared: boolean;
   close(): Promise<void>;
 }
 
@@ -225,7 +236,9 @@ export type StoreErrorName =
   | 'InvalidBucketNameError'
   | 'FieldUpdateError'
   | 'NotNullableError'
-  | 'JournalHorizonError';
+  | 'JournalHorizonError'
+  | 'NoDatabasePeersError'
+  | 'LeaseLostError';
 
 /** An error with moray's name and context; `name` is what callers test. */
 export class StoreError extends Error {

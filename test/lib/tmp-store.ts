@@ -2,16 +2,68 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-/** Stores that live as long as a test. */
+/** Stores that live as long as a test, of either engine. */
 
-import type { Test } from 'tape';
+import test, { type Test } from 'tape';
 import type { Clock } from '#lib/clock.js';
 import { type LevelStore, openLevelStore } from '#lib/store/open.js';
-import { isStoreError, type StoreErrorName } from '#lib/store/types.js';
+import { openPostgresStore } from '#lib/store/postgres/open.js';
+import {
+  isStoreError,
+  type Store,
+  type StoreErrorName,
+} from '#lib/store/types.js';
 import { manualClock } from './manual-clock.js';
+import { freshAddress } from './postgres.js';
+import { temporaryDirectory } from './tmp.js';
 
-/** A new empty store, closed and removed at the test's end. */
+export const ENGINES = ['level', 'postgres'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+const engines = new WeakMap<Test, Engine>();
+
+/** Declares a test twice: its stores are of one engine, then of the other. */
+export function onEachEngine(
+  name: string,
+  body: (t: Test) => Promise<void>,
+): void {
+  for (const engine of ENGINES) {
+    test(`${engine}: ${name}`, async (t) => {
+      engines.set(t, engine);
+      await body(t);
+    });
+  }
+}
+
+/**
+ * Where a store can be opened, closed and opened again.
+ * @returns opens it; the test closes what it opened
+ */
+export async function reopenable(
+  t: Test,
+  clock: Clock = manualClock(),
+): Promise<() => Promise<Store>> {
+  if (engines.get(t) === 'postgres') {
+    const address = await freshAddress();
+    return () => openPostgresStore(address, { clock });
+  }
+  const directory = `${temporaryDirectory(t)}/new/store`;
+  return () => openLevelStore(directory, { clock });
+}
+
+/** A new empty store of the test's engine, closed at its end. */
 export async function temporaryStore(
+  t: Test,
+  clock: Clock = manualClock(),
+): Promise<Store> {
+  if (engines.get(t) !== 'postgres') return levelStore(t, clock);
+  const store = await (await reopenable(t, clock))();
+  t.teardown(() => store.close());
+  return store;
+}
+
+/** A new empty store of the embedded engine. */
+export async function levelStore(
   t: Test,
   clock: Clock = manualClock(),
 ): Promise<LevelStore> {

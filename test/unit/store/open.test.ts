@@ -25,26 +25,6 @@ async function message(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-test('everything is there after closing and opening', async (t) => {
-  const directory = `${temporaryDirectory(t)}/new/store`;
-  let s = await openLevelStore(directory, options);
-  await s.createBucket('one', { index: { a: { type: 'string' } } });
-  await s.putObject('one', 'k', { a: 'x' });
-  await s.putObject('one', 'l', { a: 'x' });
-  await s.delObject('one', 'l');
-  const before = await s.getObject('one', 'k');
-  // Accepted before closing, so it must be done.
-  const late = s.putObject('one', 'late', { a: 'y' });
-  await Promise.all([s.close(), s.close(), late]);
-  t.match(await message(s.putObject('one', 'k', {})), /store is closed/);
-  s = await openLevelStore(directory, options);
-  t.deepEqual(await s.getObject('one', 'k'), before);
-  t.equal((await s.findObjects('one', '(a=*)')).count, 2);
-  await s.putObject('one', 'm', {});
-  t.equal((await s.getObject('one', 'm'))._id, 4, 'ids are not used twice');
-  await s.close();
-});
-
 test('a directory in use or of a newer format is refused', async (t) => {
   const directory = temporaryDirectory(t);
   const s = await openLevelStore(directory, options);

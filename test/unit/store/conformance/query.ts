@@ -7,11 +7,9 @@
  * indexed finds that read the whole bucket.
  */
 
-import test, { type Test } from 'tape';
-import { openLevelStore } from '#lib/store/open.js';
+import type { Test } from 'tape';
 import type { FindOptions, Store } from '#lib/store/types.js';
-import { manualClock } from '#test/manual-clock.js';
-import { storeFails, temporaryStore } from '#test/tmp-store.js';
+import { onEachEngine, storeFails, temporaryStore } from '#test/tmp-store.js';
 
 const BUCKET = {
   index: {
@@ -54,7 +52,7 @@ async function filled(t: Test): Promise<Store> {
   return store;
 }
 
-test('terms compare by the type of their index', async (t) => {
+onEachEngine('terms compare by the type of their index', async (t) => {
   const store = await filled(t);
   const cases: [string, string][] = [
     ['(vnet_id>=10)', 'b c'],
@@ -92,26 +90,29 @@ test('terms compare by the type of their index', async (t) => {
   }
 });
 
-test('filters without a usable index or of the wrong type fail', async (t) => {
-  const store = await filled(t);
-  const find = (filter: string) => store.findObjects('nets', filter);
-  const bare = ['(note=7)', '(!(note=7))', '(|(vnet_id=9)(note=7))'];
-  for (const filter of [...bare, '(constructor=x)']) {
-    await storeFails(t, find(filter), 'NotIndexedError', filter);
-  }
-  const wrong = ['(vnet_id=x)', '(vnet_id=1*)', '(owners=x*)', '(ipaddr>=x)'];
-  for (const filter of wrong) {
-    await storeFails(t, find(filter), 'InvalidQueryError', filter);
-  }
-  await storeFails(
-    t,
-    store.findObjects('none', '(a=1)'),
-    'BucketNotFoundError',
-    'no bucket',
-  );
-});
+onEachEngine(
+  'filters without a usable index or of the wrong type fail',
+  async (t) => {
+    const store = await filled(t);
+    const find = (filter: string) => store.findObjects('nets', filter);
+    const bare = ['(note=7)', '(!(note=7))', '(|(vnet_id=9)(note=7))'];
+    for (const filter of [...bare, '(constructor=x)']) {
+      await storeFails(t, find(filter), 'NotIndexedError', filter);
+    }
+    const wrong = ['(vnet_id=x)', '(vnet_id=1*)', '(owners=x*)', '(ipaddr>=x)'];
+    for (const filter of wrong) {
+      await storeFails(t, find(filter), 'InvalidQueryError', filter);
+    }
+    await storeFails(
+      t,
+      store.findObjects('none', '(a=1)'),
+      'BucketNotFoundError',
+      'no bucket',
+    );
+  },
+);
 
-test('sorting, limit and offset; the count ignores them', async (t) => {
+onEachEngine('sorting, limit and offset; the count ignores them', async (t) => {
   const store = await filled(t);
   const sort = (attribute: string, order?: 'ASC' | 'DESC') => ({
     sort: order === undefined ? { attribute } : { attribute, order },
@@ -132,7 +133,7 @@ test('sorting, limit and offset; the count ignores them', async (t) => {
   );
 });
 
-test('the default limit is 1000 and noLimit lifts it', async (t) => {
+onEachEngine('the default limit is 1000 and noLimit lifts it', async (t) => {
   const store = await temporaryStore(t);
   await store.createBucket('nets', BUCKET);
   await store.batch(
@@ -148,64 +149,25 @@ test('the default limit is 1000 and noLimit lifts it', async (t) => {
   t.equal(all.objects.length, 1001);
 });
 
-test('an indexed find reads its matches, not the bucket', async (t) => {
-  const options = { clock: manualClock(), memory: true };
-  const store = await openLevelStore('', options);
-  t.teardown(() => store.close());
-  await store.createBucket('nets', BUCKET);
-  const count = 5000;
-  await store.batch(
-    Array.from({ length: count }, (_, i) => ({
-      bucket: 'nets',
-      key: `k${i}`,
-      value: {
-        vnet_id: i % 1000,
-        fabric: i % 2 === 0,
-        ...(i % 1000 === 7 ? {} : { name: `n${i}` }),
-        ipaddr: `10.0.${i >> 8}.${i & 255}`,
-        owners: [`o${i % 500}`, 'everybody'],
-      },
-    })),
-  );
-  const cases: [string, number][] = [
-    ['(vnet_id=5)', 5],
-    ['(&(fabric=true)(vnet_id=6))', 5],
-    ['(&(owners=everybody)(owners=o3)(fabric=false))', 10],
-    ['(ipaddr=10.0.3.7)', 1],
-    ['(&(ipaddr>=10.0.3.0)(ipaddr<=10.0.3.9))', 10],
-    ['(ipaddr:within:=10.0.3.0/28)', 16],
-    ['(name=n499*)', 11],
-    ['(&(!(name=*))(fabric=false))', 5],
-    ['(|(vnet_id=1)(vnet_id=2))', 10],
-    ['(&(_key=k9)(fabric=false))', 1],
-  ];
-  for (const [filter, matches] of cases) {
-    const before = { ...store.statistics };
-    const found = await store.findObjects('nets', filter);
-    const entries = store.statistics.entries - before.entries;
-    const objects = store.statistics.objects - before.objects;
-    t.equal(found.count, matches, filter);
-    t.ok(objects <= 2 * matches + 10, `fetched ${objects} objects`);
-    t.ok(entries <= 6 * matches + 200, `read ${entries} entries`);
-  }
-});
-
-test('values beyond the length of a key are still told apart', async (t) => {
-  const store = await temporaryStore(t);
-  await store.createBucket('nets', {
-    index: { name: { type: 'string', unique: true } },
-  });
-  const long = 'x'.repeat(5000);
-  await store.putObject('nets', 'a', { name: `${long}a` });
-  await store.putObject('nets', 'b', { name: `${long}b` });
-  t.equal(await keys(store, `(name=${long}b)`), 'b');
-  t.equal(await keys(store, `(name>=${long}b)`), 'b');
-  t.equal(await keys(store, `(name<=${long}a)`), 'a');
-  t.equal(await keys(store, `(name=${long}*)`), 'a b');
-  await storeFails(
-    t,
-    store.putObject('nets', 'c', { name: `${long}a` }),
-    'UniqueAttributeError',
-    'the same long value',
-  );
-});
+onEachEngine(
+  'values beyond the length of a key are still told apart',
+  async (t) => {
+    const store = await temporaryStore(t);
+    await store.createBucket('nets', {
+      index: { name: { type: 'string', unique: true } },
+    });
+    const long = 'x'.repeat(5000);
+    await store.putObject('nets', 'a', { name: `${long}a` });
+    await store.putObject('nets', 'b', { name: `${long}b` });
+    t.equal(await keys(store, `(name=${long}b)`), 'b');
+    t.equal(await keys(store, `(name>=${long}b)`), 'b');
+    t.equal(await keys(store, `(name<=${long}a)`), 'a');
+    t.equal(await keys(store, `(name=${long}*)`), 'a b');
+    await storeFails(
+      t,
+      store.putObject('nets', 'c', { name: `${long}a` }),
+      'UniqueAttributeError',
+      'the same long value',
+    );
+  },
+);

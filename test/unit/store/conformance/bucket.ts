@@ -7,16 +7,15 @@
  * dropped bucket's objects come back.
  */
 
-import test from 'tape';
 import type { BucketConfig } from '#lib/store/types.js';
-import { storeFails, temporaryStore } from '#test/tmp-store.js';
+import { onEachEngine, storeFails, temporaryStore } from '#test/tmp-store.js';
 
 const v1: BucketConfig = {
   index: { a: { type: 'string' } },
   options: { version: 1 },
 };
 
-test('create, describe, list and delete', async (t) => {
+onEachEngine('create, describe, list and delete', async (t) => {
   const s = await temporaryStore(t);
   await s.createBucket('one', v1);
   await storeFails(
@@ -41,7 +40,7 @@ test('create, describe, list and delete', async (t) => {
   await storeFails(t, s.getObject('one', 'k'), 'ObjectNotFoundError', 'gone');
 });
 
-test('names and indexes that cannot be', async (t) => {
+onEachEngine('names and indexes that cannot be', async (t) => {
   const s = await temporaryStore(t);
   for (const name of ['', '1a', 'a-b', 'moray', 'search', 'x'.repeat(64)]) {
     await storeFails(
@@ -69,23 +68,29 @@ test('names and indexes that cannot be', async (t) => {
   }
 });
 
-test('putBucket creates, updates by version, else does nothing', async (t) => {
-  const s = await temporaryStore(t);
-  await s.putBucket('one', v1);
-  await s.putBucket('one', { ...v1, index: { b: { type: 'number' } } });
-  t.deepEqual((await s.getBucket('one')).index, v1.index, 'same version');
-  const index = { a: { type: 'string' as const }, b: { type: 'ip' as const } };
-  await s.putBucket('one', { index, options: { version: 2 } });
-  t.deepEqual((await s.getBucket('one')).index, index);
-  await storeFails(
-    t,
-    s.updateBucket('one', { index, options: { version: 2 } }),
-    'BucketVersionError',
-    'not newer',
-  );
-});
+onEachEngine(
+  'putBucket creates, updates by version, else does nothing',
+  async (t) => {
+    const s = await temporaryStore(t);
+    await s.putBucket('one', v1);
+    await s.putBucket('one', { ...v1, index: { b: { type: 'number' } } });
+    t.deepEqual((await s.getBucket('one')).index, v1.index, 'same version');
+    const index = {
+      a: { type: 'string' as const },
+      b: { type: 'ip' as const },
+    };
+    await s.putBucket('one', { index, options: { version: 2 } });
+    t.deepEqual((await s.getBucket('one')).index, index);
+    await storeFails(
+      t,
+      s.updateBucket('one', { index, options: { version: 2 } }),
+      'BucketVersionError',
+      'not newer',
+    );
+  },
+);
 
-test('an added index serves finds after reindexing', async (t) => {
+onEachEngine('an added index serves finds after reindexing', async (t) => {
   const s = await temporaryStore(t);
   await s.createBucket('one', v1);
   for (let i = 0; i < 25; i += 1) {
@@ -120,33 +125,44 @@ test('an added index serves finds after reindexing', async (t) => {
   t.deepEqual(await s.getObject('one', 'k3'), before, 'objects as they were');
 });
 
-test('a removed index goes, and comes back without its old entries', async (t) => {
-  const s = await temporaryStore(t);
-  await s.createBucket('one', v1);
-  await s.putObject('one', 'k', { a: 'old' });
-  await s.updateBucket('one', { index: {}, options: { version: 2 } });
-  await storeFails(t, s.findObjects('one', '(a=old)'), 'NotIndexedError', 'a');
-  await s.putObject('one', 'k', { a: 'new' });
-  await s.updateBucket('one', { ...v1, options: { version: 3 } });
-  await s.reindexObjects('one', 100);
-  t.equal((await s.findObjects('one', '(a=*)')).count, 1);
-  t.equal((await s.findObjects('one', '(a=old)')).count, 0);
-});
+onEachEngine(
+  'a removed index goes, and comes back without its old entries',
+  async (t) => {
+    const s = await temporaryStore(t);
+    await s.createBucket('one', v1);
+    await s.putObject('one', 'k', { a: 'old' });
+    await s.updateBucket('one', { index: {}, options: { version: 2 } });
+    await storeFails(
+      t,
+      s.findObjects('one', '(a=old)'),
+      'NotIndexedError',
+      'a',
+    );
+    await s.putObject('one', 'k', { a: 'new' });
+    await s.updateBucket('one', { ...v1, options: { version: 3 } });
+    await s.reindexObjects('one', 100);
+    t.equal((await s.findObjects('one', '(a=*)')).count, 1);
+    t.equal((await s.findObjects('one', '(a=old)')).count, 0);
+  },
+);
 
-test('an index of another type leaves out what is not of it', async (t) => {
-  const s = await temporaryStore(t);
-  await s.createBucket('one', v1);
-  await s.putObject('one', 'k', { a: 'word' });
-  await s.putObject('one', 'l', { a: '5' });
-  const index = { a: { type: 'number' as const } };
-  await s.updateBucket('one', { index, options: { version: 2 } });
-  t.deepEqual(await s.reindexObjects('one', 100), {
-    processed: 2,
-    remaining: 0,
-  });
-  t.equal((await s.findObjects('one', '(a>=0)')).count, 1);
-  await s.putObject('one', 'k', { a: 6 });
-  t.equal((await s.findObjects('one', '(a>=0)')).count, 2);
-  await s.delObject('one', 'k');
-  t.equal((await s.findObjects('one', '(|(a=*)(!(a=*)))')).count, 1);
-});
+onEachEngine(
+  'an index of another type leaves out what is not of it',
+  async (t) => {
+    const s = await temporaryStore(t);
+    await s.createBucket('one', v1);
+    await s.putObject('one', 'k', { a: 'word' });
+    await s.putObject('one', 'l', { a: '5' });
+    const index = { a: { type: 'number' as const } };
+    await s.updateBucket('one', { index, options: { version: 2 } });
+    t.deepEqual(await s.reindexObjects('one', 100), {
+      processed: 2,
+      remaining: 0,
+    });
+    t.equal((await s.findObjects('one', '(a>=0)')).count, 1);
+    await s.putObject('one', 'k', { a: 6 });
+    t.equal((await s.findObjects('one', '(a>=0)')).count, 2);
+    await s.delObject('one', 'k');
+    t.equal((await s.findObjects('one', '(|(a=*)(!(a=*)))')).count, 1);
+  },
+);

@@ -7,12 +7,14 @@
  * one that is not durable.
  */
 
-import test from 'tape';
-import { openLevelStore } from '#lib/store/open.js';
 import type { JournalEvent } from '#lib/store/types.js';
 import { manualClock } from '#test/manual-clock.js';
-import { temporaryDirectory } from '#test/tmp.js';
-import { storeFails, temporaryStore } from '#test/tmp-store.js';
+import {
+  onEachEngine,
+  reopenable,
+  storeFails,
+  temporaryStore,
+} from '#test/tmp-store.js';
 
 const event = (id: number): JournalEvent => ({
   resource: 'nic',
@@ -22,7 +24,7 @@ const event = (id: number): JournalEvent => ({
   extra: { etag: 'x' },
 });
 
-test('entries are numbered, timed and read in order', async (t) => {
+onEachEngine('entries are numbered, timed and read in order', async (t) => {
   const clock = manualClock();
   const s = await temporaryStore(t, clock);
   t.deepEqual([s.journal.position(), s.journal.horizon()], [0, 0]);
@@ -42,37 +44,39 @@ test('entries are numbered, timed and read in order', async (t) => {
   t.deepEqual(await s.journal.read(0, 0), []);
 });
 
-test('listeners hear each commit once, in order, before its caller', async (t) => {
-  const s = await temporaryStore(t);
-  const heard: number[] = [];
-  const late: number[] = [];
-  s.journal.onCommit(() => {
-    throw new Error('a listener of no use');
-  });
-  const stop = s.journal.onCommit((entries) => {
-    heard.push(...entries.map(({ seq }) => seq));
-  });
-  const batches = Array.from({ length: 200 }, async (_, i) => {
-    const { position } = await s.batch([], [event(i)]);
-    if (!heard.includes(position)) late.push(position);
-  });
-  await Promise.all(batches);
-  t.deepEqual(
-    heard,
-    Array.from({ length: 200 }, (_, i) => i + 1),
-  );
-  t.deepEqual(late, []);
-  await s.batch([]);
-  t.equal(heard.length, 200, 'nothing for a batch without events');
-  stop();
-  await s.batch([], [event(1)]);
-  t.equal(heard.length, 200);
-});
+onEachEngine(
+  'listeners hear each commit once, in order, before its caller',
+  async (t) => {
+    const s = await temporaryStore(t);
+    const heard: number[] = [];
+    const late: number[] = [];
+    s.journal.onCommit(() => {
+      throw new Error('a listener of no use');
+    });
+    const stop = s.journal.onCommit((entries) => {
+      heard.push(...entries.map(({ seq }) => seq));
+    });
+    const batches = Array.from({ length: 200 }, async (_, i) => {
+      const { position } = await s.batch([], [event(i)]);
+      if (!heard.includes(position)) late.push(position);
+    });
+    await Promise.all(batches);
+    t.deepEqual(
+      heard,
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
+    t.deepEqual(late, []);
+    await s.batch([]);
+    t.equal(heard.length, 200, 'nothing for a batch without events');
+    stop();
+    await s.batch([], [event(1)]);
+    t.equal(heard.length, 200);
+  },
+);
 
-test('compacting moves the horizon, for good', async (t) => {
-  const directory = temporaryDirectory(t);
-  const options = { clock: manualClock() };
-  let s = await openLevelStore(directory, options);
+onEachEngine('compacting moves the horizon, for good', async (t) => {
+  const open = await reopenable(t);
+  let s = await open();
   for (let i = 0; i < 10; i += 1) await s.batch([], [event(i)]);
   await s.journal.compact(6);
   await s.journal.compact(3);
@@ -88,7 +92,7 @@ test('compacting moves the horizon, for good', async (t) => {
   await s.journal.compact(1000);
   t.equal(s.journal.horizon(), 10, 'not beyond the position');
   await s.close();
-  s = await openLevelStore(directory, options);
+  s = await open();
   t.deepEqual([s.journal.position(), s.journal.horizon()], [10, 10]);
   t.equal((await s.batch([], [event(11)])).position, 11);
   t.deepEqual(

@@ -7,10 +7,10 @@
  * writers both win, or that change what they should not.
  */
 
-import test, { type Test } from 'tape';
+import type { Test } from 'tape';
 import type { Store } from '#lib/store/types.js';
 import { manualClock } from '#test/manual-clock.js';
-import { storeFails, temporaryStore } from '#test/tmp-store.js';
+import { onEachEngine, storeFails, temporaryStore } from '#test/tmp-store.js';
 
 const clock = manualClock();
 
@@ -28,29 +28,32 @@ async function store(t: Test): Promise<Store> {
   return made;
 }
 
-test('an object comes back with its content, id, etag and time', async (t) => {
-  const s = await store(t);
-  const value = { ip: '10.0.0.1', deep: { list: [1, null, 'é'] } };
-  const { etag } = await s.putObject('ips', 'a/b c', value);
-  const got = await s.getObject('ips', 'a/b c');
-  t.deepEqual(got, {
-    bucket: 'ips',
-    key: 'a/b c',
-    value,
-    _id: 1,
-    _etag: etag,
-    _mtime: clock.now(),
-  });
-  t.match(etag, /^[0-9a-f]{8}$/);
-  await s.putObject('ips', 'b', {});
-  clock.advance(5);
-  const again = await s.putObject('ips', 'a/b c', value);
-  t.equal(again.etag, etag, 'the same content has the same etag');
-  const after = await s.getObject('ips', 'a/b c');
-  t.deepEqual([after._id, after._mtime], [1, clock.now()]);
-});
+onEachEngine(
+  'an object comes back with its content, id, etag and time',
+  async (t) => {
+    const s = await store(t);
+    const value = { ip: '10.0.0.1', deep: { list: [1, null, 'é'] } };
+    const { etag } = await s.putObject('ips', 'a/b c', value);
+    const got = await s.getObject('ips', 'a/b c');
+    t.deepEqual(got, {
+      bucket: 'ips',
+      key: 'a/b c',
+      value,
+      _id: 1,
+      _etag: etag,
+      _mtime: clock.now(),
+    });
+    t.match(etag, /^[0-9a-f]{8}$/);
+    await s.putObject('ips', 'b', {});
+    clock.advance(5);
+    const again = await s.putObject('ips', 'a/b c', value);
+    t.equal(again.etag, etag, 'the same content has the same etag');
+    const after = await s.getObject('ips', 'a/b c');
+    t.deepEqual([after._id, after._mtime], [1, clock.now()]);
+  },
+);
 
-test('the value is taken when it is put', async (t) => {
+onEachEngine('the value is taken when it is put', async (t) => {
   const s = await store(t);
   const value = { owner: 'before', tags: ['x'] };
   const done = s.putObject('ips', 'a', value);
@@ -61,7 +64,7 @@ test('the value is taken when it is put', async (t) => {
   t.deepEqual(got.value, { owner: 'before', tags: ['x'] });
 });
 
-test('etag conditions of put', async (t) => {
+onEachEngine('etag conditions of put', async (t) => {
   const s = await store(t);
   const put = (key: string, etag?: string | null) =>
     s.putObject('ips', key, { n: key }, { etag });
@@ -90,7 +93,7 @@ test('etag conditions of put', async (t) => {
   await storeFails(t, put('a', 'deadbeef'), 'EtagConflictError', 'another');
 });
 
-test('etag conditions of delete; null is not checked', async (t) => {
+onEachEngine('etag conditions of delete; null is not checked', async (t) => {
   const s = await store(t);
   const lost = await storeFails(
     t,
@@ -110,30 +113,33 @@ test('etag conditions of delete; null is not checked', async (t) => {
   await storeFails(t, s.getObject('ips', 'a'), 'ObjectNotFoundError', 'gone');
 });
 
-test('a unique value has one object; unset has any number', async (t) => {
-  const s = await store(t);
-  await s.putObject('ips', 'a', { ip: '10.0.0.1' });
-  await s.putObject('ips', 'x', {});
-  await s.putObject('ips', 'y', { ip: null });
-  const error = await storeFails(
-    t,
-    s.putObject('ips', 'b', { ip: '::ffff:10.0.0.1' }),
-    'UniqueAttributeError',
-    'the same address in other text',
-  );
-  t.equal(
-    error.message,
-    '"ip" is a unique attribute; value "::ffff:10.0.0.1" already exists',
-  );
-  await s.putObject('ips', 'a', { ip: '10.0.0.1', owner: 'o' });
-  await s.putObject('ips', 'a', { ip: '10.0.0.2' });
-  await s.putObject('ips', 'b', { ip: '10.0.0.1' });
-  await s.delObject('ips', 'b');
-  await s.putObject('ips', 'c', { ip: '10.0.0.1' });
-  t.equal((await s.findObjects('ips', '(ip=10.0.0.1)')).count, 1);
-});
+onEachEngine(
+  'a unique value has one object; unset has any number',
+  async (t) => {
+    const s = await store(t);
+    await s.putObject('ips', 'a', { ip: '10.0.0.1' });
+    await s.putObject('ips', 'x', {});
+    await s.putObject('ips', 'y', { ip: null });
+    const error = await storeFails(
+      t,
+      s.putObject('ips', 'b', { ip: '::ffff:10.0.0.1' }),
+      'UniqueAttributeError',
+      'the same address in other text',
+    );
+    t.equal(
+      error.message,
+      '"ip" is a unique attribute; value "::ffff:10.0.0.1" already exists',
+    );
+    await s.putObject('ips', 'a', { ip: '10.0.0.1', owner: 'o' });
+    await s.putObject('ips', 'a', { ip: '10.0.0.2' });
+    await s.putObject('ips', 'b', { ip: '10.0.0.1' });
+    await s.delObject('ips', 'b');
+    await s.putObject('ips', 'c', { ip: '10.0.0.1' });
+    t.equal((await s.findObjects('ips', '(ip=10.0.0.1)')).count, 1);
+  },
+);
 
-test('a value of the wrong type is refused', async (t) => {
+onEachEngine('a value of the wrong type is refused', async (t) => {
   const s = await store(t);
   const wrong = [
     { ip: 'x' },
@@ -159,7 +165,7 @@ test('a value of the wrong type is refused', async (t) => {
   }
 });
 
-test('updateObjects sets fields and gives one new etag', async (t) => {
+onEachEngine('updateObjects sets fields and gives one new etag', async (t) => {
   const s = await store(t);
   await s.putObject('ips', 'a', { owner: 'o', reserved: true, keep: 1 });
   await s.putObject('ips', 'b', { owner: 'o', size: 3 });
@@ -179,7 +185,7 @@ test('updateObjects sets fields and gives one new etag', async (t) => {
   t.notEqual(second.etag, done.etag, 'each update has an etag of its own');
 });
 
-test('what updateObjects refuses', async (t) => {
+onEachEngine('what updateObjects refuses', async (t) => {
   const s = await store(t);
   const update = (fields: Record<string, unknown>) =>
     s.updateObjects('ips', fields, '(owner=o)');
@@ -189,7 +195,7 @@ test('what updateObjects refuses', async (t) => {
   await storeFails(t, update({ size: 'x' }), 'InvalidIndexTypeError', 'type');
 });
 
-test('deleteMany deletes what matches, at most 1000', async (t) => {
+onEachEngine('deleteMany deletes what matches, at most 1000', async (t) => {
   const s = await store(t);
   await s.batch(
     Array.from({ length: 1003 }, (_, i) => ({
@@ -204,7 +210,7 @@ test('deleteMany deletes what matches, at most 1000', async (t) => {
   t.equal((await s.findObjects('ips', '(_id>=0)')).count, 1);
 });
 
-test('of 300 writers with one etag exactly one wins', async (t) => {
+onEachEngine('of 300 writers with one etag exactly one wins', async (t) => {
   const s = await store(t);
   let etag: string | null = null;
   for (let round = 0; round < 3; round += 1) {
@@ -227,7 +233,7 @@ test('of 300 writers with one etag exactly one wins', async (t) => {
   t.equal((await s.findObjects('ips', '(owner=*)')).count, 1);
 });
 
-test('of many writers of one unique value one wins', async (t) => {
+onEachEngine('of many writers of one unique value one wins', async (t) => {
   const s = await store(t);
   const puts = Array.from({ length: 100 }, (_, i) =>
     s.putObject('ips', `k${i}`, { ip: '10.0.0.1' }),
