@@ -231,7 +231,7 @@ export class App {
     this.#reconciler = reconciler;
     this.#onStop(() => (this.#handOver ? undefined : reconciler.withdraw()));
     await reconciler.recheck();
-    await this.#attach(engine);
+    this.#attach(engine);
     const timer = clock.every(this.#config.resync_ms, () => {
       reconciler
         .recheck()
@@ -241,9 +241,9 @@ export class App {
   }
 
   /** The XDP program in place, now that there are rules. */
-  async #attach(engine: Engine): Promise<void> {
+  #attach(engine: Engine): void {
     const wanted = this.#config.io;
-    const { path, why, ports, flows_taken_over } = await engine.attach();
+    const { path, why, ports, flows_taken_over } = engine.attach();
     if (wanted !== 'auto' && path !== wanted) {
       throw new Error(`io "${wanted}" does not work here: ${why}`);
     }

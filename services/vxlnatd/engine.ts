@@ -56,7 +56,7 @@ export interface Engine {
   /** By which path packets go, and why. */
   io(): IoStatusDto;
   /** Puts the XDP program in place, once the first rules are applied. */
-  attach(): Promise<IoStatusDto>;
+  attach(): IoStatusDto;
   stats(): StatsDto;
   drops(): DropDto[];
   flows(filter: FlowFilterDto): Promise<FlowPageDto>;

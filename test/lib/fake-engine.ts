@@ -115,7 +115,7 @@ export class FakeEngine {
     };
   }
 
-  async attach(): Promise<IoStatusDto> {
+  attach(): IoStatusDto {
     return this.io();
   }
 

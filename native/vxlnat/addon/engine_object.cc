@@ -185,16 +185,8 @@ Napi::Value EngineObject::io_status(Napi::Env env) const {
 
 Napi::Value EngineObject::attach(Napi::Env env) {
   must_be_open();
-  return post(
-      env,
-      [](Engine& engine, std::uint64_t now, Outbox& out) {
-        (void)engine.apply(FinishAdoption{}, now, out);
-        return true;
-      },
-      [this](Napi::Env at) {
-        if (path_ != nullptr) path_->attach();
-        return path_ == nullptr ? at.Null() : io_to_js(at, path_->status());
-      });
+  path_->attach();
+  return io_to_js(env, path_->status());
 }
 
 Napi::Value EngineObject::close(Napi::Env env, bool keep) {

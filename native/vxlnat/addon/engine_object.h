@@ -51,8 +51,7 @@ class EngineObject {
   Napi::Value tap_close(Napi::Env env, std::uint32_t id);
   Napi::Value explain(Napi::Env env, const Question& asked);
   Napi::Value io_status(Napi::Env env) const;
-  // Takes a predecessor's flows over, puts the XDP program in place, and
-  // resolves with the status.
+  // Puts the XDP program in place; gives the status.
   Napi::Value attach(Napi::Env env);
   // Ends the threads and rejects what waits with a ClosedError. `keep` leaves
   // the XDP program to a successor.

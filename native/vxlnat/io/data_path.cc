@@ -103,7 +103,6 @@ std::string DataPath::open_xdp() {
   std::string error;
   xdp_ = XdpPath::open({.underlay = config_.underlay_interface,
                         .external = config_.external_interface,
-                        .tun = config_.tun_name,
                         .vlan = config_.external_vlan,
                         .fast = config_.kind != PathKind::kAfXdp,
                         .pins = pins_here(config_.pins),
@@ -114,8 +113,8 @@ std::string DataPath::open_xdp() {
   for (auto& lane : xdp_->take_lanes()) worker_->add_lane(std::move(lane));
   worker_->follow(xdp_->changes(),
                   [this](std::uint64_t now) { xdp_->use_neighbours(now); });
-  path_ = config_.kind == PathKind::kAfXdp ? PathKind::kAfXdp : PathKind::kXdp;
-  return "";
+  path_ = xdp_->status().fast ? PathKind::kXdp : PathKind::kAfXdp;
+  return xdp_->status().not_fast;
 }
 
 DataPath::~DataPath() { close(false); }
@@ -135,8 +134,10 @@ void DataPath::adopt(Engine& engine, EventSink* sink) {
 
 void DataPath::attach() {
   if (xdp_ == nullptr || xdp_->status().attached) return;
-  why_ = xdp_->attach();
-  if (!why_.empty()) path_ = PathKind::kTun;
+  const std::string error = xdp_->attach();
+  if (error.empty()) return;
+  why_ = error;
+  path_ = PathKind::kTun;
 }
 
 void DataPath::close(bool keep) {

@@ -14,8 +14,7 @@
 // it can send (unknown neighbours).
 //
 // Life: `open`, which takes over the tables that a predecessor has left in the
-// kernel, `start`, the owner gives the engine its rules, FinishAdoption and
-// `attach`; in the end `close`. Until `attach` all packets go by socket and
+// kernel, `start`, the owner gives the engine its rules, and `attach`; in the end `close`. Until `attach` all packets go by socket and
 // device, or by the program that the predecessor left.
 
 #ifndef VXLNAT_IO_DATA_PATH_H_

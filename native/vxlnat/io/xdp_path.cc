@@ -6,7 +6,6 @@
 
 #include "io/xdp_path.h"
 
-#include <net/if.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include <utility>
 
 #include "io/pins.h"
+#include "io/xdp_features.h"
 #include "io/xsk_lane.h"
 
 namespace vxlnat::io {
@@ -82,8 +82,16 @@ std::string XdpPath::add_port(const std::string& name, std::uint32_t role,
 }
 
 std::string XdpPath::load() {
-  settings_.flags = config_.fast ? VXLNAT_FAST : 0;
-  settings_.from_ifindex = if_nametoindex(config_.tun.c_str());
+  for (const Link& link : links_) {
+    if (!config_.fast || takes_redirects(link.ifindex).value_or(true)) continue;
+    status_.not_fast = "XDP cannot send by " + link.device +
+                       ": it is a virtual link, and its other end does not "
+                       "poll (ethtool -K DEVICE gro on there)";
+  }
+  status_.fast = config_.fast && status_.not_fast.empty();
+  settings_.flags = status_.fast ? VXLNAT_FAST : 0;
+  // Forwarding is on there, and the device is there without us.
+  settings_.from_ifindex = links_.back().l3_ifindex;
   settings_.port_count = static_cast<std::uint32_t>(links_.size());
   std::memcpy(&settings_.layout, tables_.memory().data(),
               sizeof(settings_.layout));

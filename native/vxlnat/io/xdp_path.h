@@ -33,7 +33,6 @@ namespace vxlnat::io {
 struct XdpConfig {
   std::string underlay;    // interface
   std::string external;    // interface; may be the same
-  std::string tun;         // the device that packets are forwarded from
   std::uint16_t vlan = 0;  // external tag; 0: that of the interface, or none
   bool fast = false;
   std::string pins;    // directory; empty: nothing outlives the process
@@ -56,6 +55,8 @@ struct XdpStatus {
   bool attached = false;
   bool pinned = false;
   std::string unpinned;  // why nothing is pinned
+  bool fast = false;     // the program translates
+  std::string not_fast;  // why not, when it was asked for
 };
 
 class XdpPath {

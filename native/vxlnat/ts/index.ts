@@ -236,15 +236,14 @@ export class VxlNat {
   }
 
   /**
-   * Takes over the live flows that a predecessor left in the kernel, as far as
-   * their rules have been applied here, and puts this engine's XDP program in
-   * place. Until then packets go by socket and TUN device. Nothing to do, and
-   * no harm, on the path `tun`.
+   * Puts this engine's XDP program in place, instead of the one that a
+   * predecessor has left. Until then packets go by socket and TUN device.
+   * Nothing to do, and no harm, on the path `tun`.
    * @returns the status; its `why` says what did not work
    */
-  async attach(): Promise<IoStatusDto> {
+  attach(): IoStatusDto {
     this.#open();
-    return this.#wait(() => this.#binding.engineAttach(this.#handle));
+    return calling(() => this.#binding.engineAttach(this.#handle));
   }
 
   /**

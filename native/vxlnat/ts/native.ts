@@ -351,8 +351,8 @@ export interface NativeBinding {
     question: QuestionDto,
   ): Promise<{ error: string | null; answer: string }>;
   engineIo(handle: object): IoStatusDto;
-  /** Takes over what a predecessor left, and puts the XDP program in place. */
-  engineAttach(handle: object): Promise<IoStatusDto>;
+  /** Puts the XDP program in place. */
+  engineAttach(handle: object): IoStatusDto;
   /**
    * Stops the threads and frees everything; a second call does nothing.
    * `keep` leaves a pinned XDP program in place.
