@@ -293,11 +293,11 @@ export function adminRoutes(view: AdminView): Route[] {
         digest: view.reconcile().digest,
       },
     })),
-    get('/metrics', 'metrics', () => ({
+    get('/metrics', 'metrics', async () => ({
       status: 200,
       text: {
         type: 'text/plain; version=0.0.4; charset=utf-8',
-        content: exposition(view),
+        content: await exposition(view),
       },
     })),
   ];

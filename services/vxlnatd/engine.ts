@@ -9,11 +9,14 @@
  */
 
 import type {
+  CountsDto,
   DropDto,
   EngineConfigDto,
   EngineEvent,
+  FlowEventsDto,
   FlowFilterDto,
   FlowPageDto,
+  HotRemoteDto,
   IoConfigDto,
   IoStatusDto,
   Operation,
@@ -25,22 +28,27 @@ import type {
 } from '#native/native.js';
 
 export type {
+  CountsDto,
   DropDto,
   EngineConfigDto,
   EngineEvent,
   FlowDto,
+  FlowEventsDto,
   FlowFilterDto,
   FlowMatchDto,
   FlowPageDto,
+  HotRemoteDto,
   IoConfigDto,
   IoStatusDto,
   Operation,
   OperationResult,
+  PublicCountsDto,
   QuestionDto,
   StatsDto,
   TapReadDto,
   TapSpecDto,
   TimersDto,
+  VnetCountsDto,
 } from '#native/native.js';
 
 /** An open tap. */
@@ -64,6 +72,13 @@ export interface Engine {
   openTap(spec: TapSpecDto): Promise<Tap>;
   /** The story of a packet that is not sent, as JSON text. */
   explain(question: QuestionDto): Promise<string>;
+  /** Counters of every vnet and public address. */
+  counts(): Promise<CountsDto>;
+  /** The hottest remotes of each public address, hottest first. */
+  hot(most: number): Promise<HotRemoteDto[]>;
+  /** Switches the log of flows on, with room for so many; 0: off. */
+  openEvents(room: number): Promise<void>;
+  readEvents(most: number): Promise<FlowEventsDto>;
   /** One gratuitous ARP request (RFC 5227); throws when it cannot be sent. */
   announceArp(interfaceName: string, ip: string): void;
   /**
@@ -103,6 +118,10 @@ export async function openNativeEngine(
     flows: (filter) => native.flows(filter),
     openTap: (spec) => native.openTap(spec),
     explain: (question) => native.explain(question),
+    counts: () => native.counts(),
+    hot: (most) => native.hot(most),
+    openEvents: (room) => native.openEvents(room),
+    readEvents: (most) => native.readEvents(most),
     announceArp,
     close: (keep) => native.close(keep),
   };

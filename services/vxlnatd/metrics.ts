@@ -9,7 +9,7 @@
  */
 
 import type { AdminView } from './admin.js';
-import type { StatsDto } from './engine.js';
+import type { PublicCountsDto, StatsDto, VnetCountsDto } from './engine.js';
 
 /** The engine's values that go up and down; all others are totals. */
 const GAUGES: ReadonlySet<string> = new Set([
@@ -49,8 +49,117 @@ function dropMetrics(view: AdminView): string {
   return `# HELP ${name} Packets dropped, by reason.\n# TYPE ${name} counter\n${lines.join('')}`;
 }
 
+/** Counts of the engine that are kept for each vnet and public IP. */
+const TRAFFIC = ['packets', 'bytes'] as const;
+const LOADS = [
+  ['flows', 'gauge'],
+  ['high_water', 'gauge'],
+  ['created', 'counter'],
+  ['expired', 'counter'],
+] as const;
+
+type Counted = VnetCountsDto | PublicCountsDto;
+
+/** One metric with a line for each vnet or public IP. */
+function family(
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  lines: [labels: string, value: number][],
+): string {
+  const full = `vxlnatd_${name}${type === 'counter' ? '_total' : ''}`;
+  const written = lines.map(
+    ([labels, value]) => `${full}{${labels}} ${value}\n`,
+  );
+  return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${written.join('')}`;
+}
+
+function countedMetrics(
+  what: 'vnet' | 'public',
+  all: Counted[],
+  label: (each: Counted) => string,
+): string {
+  const traffic = TRAFFIC.map((unit) =>
+    family(
+      `${what}_${unit}`,
+      'counter',
+      `Translated ${unit}, by direction.`,
+      all.flatMap((each) => [
+        [`${label(each)},direction="out"`, each[`${unit}_out`]],
+        [`${label(each)},direction="in"`, each[`${unit}_in`]],
+      ]),
+    ),
+  );
+  const loads = LOADS.map(([name, type]) =>
+    family(
+      name === 'flows' ? `${what}_flows` : `${what}_flows_${name}`,
+      type,
+      `Flows: ${name.replace('_', ' ')}.`,
+      all.map((each) => [label(each), each[name]]),
+    ),
+  );
+  return [...traffic, ...loads].join('');
+}
+
+/** Reasons for which a packet is refused a flow of its own. */
+const REFUSALS = [
+  'PortExhausted',
+  'FlowTableFull',
+  'VnetFlowLimit',
+  'HostFlowLimit',
+  'HostTableFull',
+  'NewFlowRate',
+  'BindingTableFull',
+  'PortSearchLimit',
+] as const;
+
+/** Ports that one remote can have of a public IP at most. */
+const PORTS = 64_512;
+
+async function inspectedMetrics(view: AdminView): Promise<string> {
+  const [counts, hot] = await Promise.all([
+    view.engine.counts(),
+    view.engine.hot(1),
+  ]);
+  const drops = counts.vnets.flatMap(({ vnet, drops }) =>
+    Object.entries(drops).map(([reason, count]): [string, number] => [
+      `vnet="${vnet}",reason="${reason}"`,
+      count,
+    ]),
+  );
+  const refused = view.engine
+    .drops()
+    .filter(({ name }) => (REFUSALS as readonly string[]).includes(name));
+  const { port_low, port_high } = view.config.engine;
+  const ports = Math.min(PORTS, port_high - port_low + 1);
+  return [
+    countedMetrics('vnet', counts.vnets, ({ vnet }) => `vnet="${vnet}"`),
+    countedMetrics(
+      'public',
+      counts.publics,
+      (each) => `public_ip="${(each as PublicCountsDto).ip}"`,
+    ),
+    family('vnet_drops', 'counter', 'Drops by vnet and reason.', drops),
+    family(
+      'allocation_failures',
+      'counter',
+      'Packets refused a flow, by reason.',
+      refused.map(({ name, count }) => [`reason="${name}"`, count]),
+    ),
+    family(
+      'public_hottest_ratio',
+      'gauge',
+      'Share of ports in use towards the hottest remote.',
+      hot.map(({ public_ip, flows }) => [
+        `public_ip="${public_ip}"`,
+        flows / ports,
+      ]),
+    ),
+  ].join('');
+}
+
 /** The whole page. */
-export function exposition(view: AdminView): string {
+export async function exposition(view: AdminView): Promise<string> {
   const resolver = view.resolver();
   const reconcile = view.reconcile();
   const heartbeat = view.heartbeat?.();
@@ -91,6 +200,16 @@ export function exposition(view: AdminView): string {
       metric('feed_up', 'gauge', 'Changefeed up.', up(view.connected())),
     );
   }
-  pages.push(engineMetrics(view.engine.stats()), dropMetrics(view));
+  pages.push(
+    engineMetrics(view.engine.stats()),
+    metric(
+      'engine_max_flows',
+      'gauge',
+      'Room for flows.',
+      view.config.engine.max_flows,
+    ),
+    dropMetrics(view),
+    await inspectedMetrics(view),
+  );
   return pages.join('');
 }

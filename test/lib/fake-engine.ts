@@ -9,11 +9,14 @@
  */
 
 import type {
+  CountsDto,
   DropDto,
   EngineEvent,
   FlowDto,
+  FlowEventsDto,
   FlowFilterDto,
   FlowPageDto,
+  HotRemoteDto,
   IoStatusDto,
   Operation,
   OperationResult,
@@ -171,6 +174,29 @@ export class FakeEngine {
         this.openTaps -= 1;
       },
     };
+  }
+
+  countsList: CountsDto = { vnets: [], publics: [] };
+  hotList: HotRemoteDto[] = [];
+  /** Room of the log of flows; 0 while it is off. */
+  eventsRoom = 0;
+  eventReads: FlowEventsDto[] = [];
+
+  async counts(): Promise<CountsDto> {
+    return this.countsList;
+  }
+
+  async hot(most: number): Promise<HotRemoteDto[]> {
+    return this.hotList.slice(0, most);
+  }
+
+  async openEvents(room: number): Promise<void> {
+    this.eventsRoom = room;
+  }
+
+  async readEvents(): Promise<FlowEventsDto> {
+    const none = { data: new ArrayBuffer(0), now_ms: 0, lost: 0 };
+    return this.eventReads.shift() ?? none;
   }
 
   readonly questions: QuestionDto[] = [];

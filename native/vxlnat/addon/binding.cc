@@ -90,6 +90,28 @@ Napi::Value engine_explain(const Info& info) {
   return engine->explain(info.Env(), question(Field(info[1], "question")));
 }
 
+Napi::Value engine_counts(const Info& info) {
+  return EngineObject::of(info[0])->counts(info.Env());
+}
+
+Napi::Value engine_hot(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->hot(info.Env(), Field(info[1], "most").number(1, 1000));
+}
+
+Napi::Value engine_events_open(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->events_open(
+      info.Env(),
+      static_cast<std::uint32_t>(Field(info[1], "room").number(0, 1u << 24)));
+}
+
+Napi::Value engine_events_read(const Info& info) {
+  EngineObject* engine = EngineObject::of(info[0]);
+  return engine->events_read(info.Env(),
+                             Field(info[1], "most").number(1, 1u << 20));
+}
+
 Napi::Value engine_close(const Info& info) {
   EngineObject* engine = EngineObject::of(info[0]);
   return engine->close(info.Env(), Field(info[1], "keep").boolean());
@@ -126,6 +148,10 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   add<engine_tap_read>(exports, "engineTapRead");
   add<engine_tap_close>(exports, "engineTapClose");
   add<engine_explain>(exports, "engineExplain");
+  add<engine_counts>(exports, "engineCounts");
+  add<engine_hot>(exports, "engineHot");
+  add<engine_events_open>(exports, "engineEventsOpen");
+  add<engine_events_read>(exports, "engineEventsRead");
   add<engine_close>(exports, "engineClose");
   add<detach>(exports, "detach");
   add<announce_arp>(exports, "announceArp");

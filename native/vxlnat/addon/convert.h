@@ -47,6 +47,8 @@ Napi::Value drops_to_js(Napi::Env env, const Stats& stats);
 Napi::Value flows_to_js(Napi::Env env, const std::vector<FlowInfo>& flows,
                         const FlowPage& page);
 
+Napi::String ip_to_js(Napi::Env env, Ip4 value);
+
 // A JavaScript Error with this `name`.
 Napi::Error named_error(Napi::Env env, const char* name,
                         const std::string& message);

@@ -17,14 +17,6 @@ Napi::Number number(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
-Napi::String ip(Napi::Env env, Ip4 value) {
-  char text[16];
-  const int length =
-      std::snprintf(text, sizeof(text), "%u.%u.%u.%u", value >> 24,
-                    value >> 16 & 255, value >> 8 & 255, value & 255);
-  return Napi::String::New(env, text, static_cast<std::size_t>(length));
-}
-
 Napi::Value text_or_null(Napi::Env env, const std::string& text) {
   if (text.empty()) return env.Null();
   return Napi::String::New(env, text);
@@ -47,7 +39,7 @@ Napi::Object event_to_js(Napi::Env env, const io::Event& event) {
   if (event.kind == io::Event::Kind::kRemoteMiss) {
     to.Set("event", "remote_miss");
     to.Set("vnet", number(env, event.vnet));
-    to.Set("ip", ip(env, event.ip));
+    to.Set("ip", ip_to_js(env, event.ip));
   } else {
     to.Set("event", "log");
     to.Set("level", level_name(event.level));
@@ -60,11 +52,11 @@ Napi::Object flow_to_js(Napi::Env env, const FlowInfo& flow) {
   Napi::Object to = Napi::Object::New(env);
   to.Set("vnet", number(env, flow.vnet));
   to.Set("proto", number(env, flow.proto));
-  to.Set("private_ip", ip(env, flow.private_ip));
+  to.Set("private_ip", ip_to_js(env, flow.private_ip));
   to.Set("private_port", number(env, flow.private_port));
-  to.Set("public_ip", ip(env, flow.public_ip));
+  to.Set("public_ip", ip_to_js(env, flow.public_ip));
   to.Set("public_port", number(env, flow.public_port));
-  to.Set("remote_ip", ip(env, flow.remote_ip));
+  to.Set("remote_ip", ip_to_js(env, flow.remote_ip));
   to.Set("remote_port", number(env, flow.remote_port));
   to.Set("state", flow.state);
   to.Set("idle_ms", number(env, flow.idle_ms));
@@ -75,6 +67,14 @@ Napi::Object flow_to_js(Napi::Env env, const FlowInfo& flow) {
 }
 
 }  // namespace
+
+Napi::String ip_to_js(Napi::Env env, Ip4 value) {
+  char text[16];
+  const int length =
+      std::snprintf(text, sizeof(text), "%u.%u.%u.%u", value >> 24,
+                    value >> 16 & 255, value >> 8 & 255, value & 255);
+  return Napi::String::New(env, text, static_cast<std::size_t>(length));
+}
 
 Napi::Value results_to_js(Napi::Env env,
                           const std::vector<const char*>& errors) {

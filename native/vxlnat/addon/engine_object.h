@@ -50,6 +50,11 @@ class EngineObject {
   Napi::Value tap_read(Napi::Env env, std::uint32_t id, std::uint32_t room);
   Napi::Value tap_close(Napi::Env env, std::uint32_t id);
   Napi::Value explain(Napi::Env env, const Question& asked);
+  // What it has counted (counts.cc).
+  Napi::Value counts(Napi::Env env);
+  Napi::Value hot(Napi::Env env, std::size_t most);
+  Napi::Value events_open(Napi::Env env, std::uint32_t room);
+  Napi::Value events_read(Napi::Env env, std::size_t most);
   Napi::Value io_status(Napi::Env env) const;
   // Puts the XDP program in place; gives the status.
   Napi::Value attach(Napi::Env env);

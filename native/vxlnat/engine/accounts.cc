@@ -112,6 +112,7 @@ std::uint8_t Accounts::restore(const vxlnat_flow& flow, std::uint8_t flags) {
     Block like;
     like.public_ip = flow.public_ip;
     like.vnet_slot = slot;
+    like.vnet = rules_[flow.rule].vni;
     like.host = flow.private_ip;
     like.ports = {low, static_cast<std::uint16_t>(low + 63)};
     ref = take_block(*host, like);
@@ -194,6 +195,7 @@ std::uint32_t Accounts::take_block(Host& host, const Block& block) {
   if (ref == 0) return 0;
   blocks_.at(ref).next = host.first_block;
   host.first_block = ref;
+  if (events_ != nullptr) events_->add(FlowEventKind::kBlockAlloc, block);
   return ref;
 }
 
@@ -210,6 +212,7 @@ void Accounts::drop_block_if_unused(std::uint32_t ref) {
   std::uint32_t* at = &host->first_block;
   while (*at != ref) at = &blocks_.at(*at).next;
   *at = block.next;
+  if (events_ != nullptr) events_->add(FlowEventKind::kBlockFree, block);
   blocks_.remove(ref);
 }
 

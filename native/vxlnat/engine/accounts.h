@@ -19,6 +19,7 @@
 
 #include "engine/binding_table.h"
 #include "engine/block_table.h"
+#include "engine/events.h"
 #include "engine/flow_state.h"
 #include "engine/host_table.h"
 #include "engine/layout.h"
@@ -39,6 +40,8 @@ class Accounts {
   Accounts(const vxlnat_rule* rules, const EngineConfig& config,
            const HashKey& key, const Tick& now);
 
+  // Where blocks are told of; null: nowhere.
+  void set_events(EventLog* events) { events_ = events; }
   // While dry, bindings stay as they are (explain.cc).
   void set_dry(bool dry) { dry_ = dry; }
 
@@ -88,6 +91,7 @@ class Accounts {
   const vxlnat_rule* rules_;
   const Tick& now_;
   std::uint32_t share_percent_;
+  EventLog* events_ = nullptr;
   bool dry_ = false;
   std::vector<VnetLoad> vnets_;
   std::vector<std::uint32_t> publics_;

@@ -40,7 +40,11 @@ const char* apply_one(Context& c, const RemoveUl3& op) {
   return nullptr;
 }
 
-const char* apply_one(Context& c, const SetRule& op) { return set_rule(c, op); }
+const char* apply_one(Context& c, const SetRule& op) {
+  const char* error = set_rule(c, op);
+  c.reset_fresh();
+  return error;
+}
 
 const char* apply_one(Context& c, const RemoveRule& op) {
   return remove_rule(c, op);

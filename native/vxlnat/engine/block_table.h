@@ -25,6 +25,7 @@ namespace vxlnat {
 struct Block {
   Ip4 public_ip = 0;
   std::uint32_t vnet_slot = 0;  // the host's
+  Vni vnet = 0;
   Ip4 host = 0;
   PortRange ports;
   std::uint32_t uses = 0;

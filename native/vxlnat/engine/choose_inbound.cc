@@ -27,6 +27,7 @@ Drop by_entry(Context& c, Packet& p, vxlnat_one_to_one& entry) {
       return Drop::kIcmpType;
     }
   }
+  c.count_in(c.rules.at(entry.rule).vnet_slot, entry, p.length);
   p.vnet = entry.vni;
   p.vnet_slot = c.rules.at(entry.rule).vnet_slot;
   p.rule = entry.rule;
@@ -50,6 +51,7 @@ Drop by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
   }
   if (refresh) c.flows.seen(flow, c.now);
   flow.packets_in++;
+  c.count_in(c.rules.at(flow.rule).vnet_slot, flow.public_slot, p.length);
   const vxlnat_rule& rule = c.rules.at(flow.rule);
   p.vnet = flow.vni_proto >> 8;
   p.vnet_slot = rule.vnet_slot;

@@ -43,6 +43,7 @@ Verdict by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
   }
   if (refresh) c.flows.seen(flow, c.now);
   flow.packets_out++;
+  c.count_out(p.vnet_slot, flow.public_slot, p.length);
   p.rule = flow.rule;
   p.translation = {.src = flow.public_ip,
                    .dst = p.dst,
@@ -57,12 +58,13 @@ Verdict by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
   return Verdict::proceed();
 }
 
-Verdict by_entry(Context& c, Packet& p, const vxlnat_one_to_one& entry) {
+Verdict by_entry(Context& c, Packet& p, vxlnat_one_to_one& entry) {
   if (!c.rules.is_live(entry.rule)) return c.drop(p, Drop::kNoRule);
   if (is_local_icmp(p)) return c.drop(p, Drop::kIcmpType);
   if (c.rules.match(p.vnet_slot, p.dst) != kNoSlot) {
     return c.drop(p, Drop::kDestinationInside);
   }
+  c.count_out(p.vnet_slot, entry, p.length);
   p.rule = entry.rule;
   p.translation = {.src = entry.public_ip,
                    .dst = p.dst,
@@ -83,7 +85,7 @@ bool begins_anew(const Packet& p, const vxlnat_flow& flow) {
 
 Verdict later_fragment(Context& c, Packet& p) {
   if (recall_fragment(c, p, p.vnet)) return Verdict::proceed();
-  const vxlnat_one_to_one* entry = c.one_to_ones.find_private(p.vnet, p.src);
+  vxlnat_one_to_one* entry = c.one_to_ones.find_private(p.vnet, p.src);
   if (entry != nullptr) return by_entry(c, p, *entry);
   if (c.rules.match(p.vnet_slot, p.src) == kNoSlot) {
     return c.drop(p, Drop::kSpoofedSource);
@@ -118,7 +120,7 @@ Verdict choose_outbound(Context& c, Packet& p) {
         p.flow_hash);
     if (flow != nullptr && !begins_anew(p, *flow)) return by_flow(c, p, *flow);
   }
-  const vxlnat_one_to_one* entry = c.one_to_ones.find_private(p.vnet, p.src);
+  vxlnat_one_to_one* entry = c.one_to_ones.find_private(p.vnet, p.src);
   if (entry != nullptr) return by_entry(c, p, *entry);
   if (flow != nullptr) return by_flow(c, p, *flow);
   STAGE(by_rule(c, p));

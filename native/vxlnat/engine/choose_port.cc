@@ -95,6 +95,7 @@ std::uint32_t new_block(const Search& s, Host& host, PortRange range,
     Block block;
     block.public_ip = s.public_ip;
     block.vnet_slot = s.wish.vnet_slot;
+    block.vnet = s.c.rules.vnet(s.wish.vnet_slot).vni;
     block.host = s.wish.private_ip;
     block.ports = ports;
     return s.c.accounts.take_block(host, block);

@@ -61,7 +61,11 @@ struct Context {
         fragments(config, key, stats),
         icmp_limit(key, 10, 32),
         scan_limit(key, 20, 256),
-        taps(*this) {}
+        vnet_drops(config.max_vnets),
+        events(now, tables.rules.rules),
+        taps(*this) {
+    stats.vnet_drops = &vnet_drops;
+  }
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
@@ -101,6 +105,62 @@ struct Context {
   std::size_t filter_slot(Ip4 ip) const {
     return (ip * 0x9e3779b1u) >> (32 - std::countr_zero(layout.ours.count));
   }
+  // An inner packet is translated.
+  void count_out(std::uint32_t vnet_slot, std::uint32_t public_slot,
+                 std::size_t bytes) {
+    if (dry) return;
+    for (vxlnat_counts* row :
+         {&vnet_counts[vnet_slot], &public_counts[public_slot]}) {
+      row->packets_out++;
+      row->bytes_out += bytes;
+    }
+  }
+  void count_in(std::uint32_t vnet_slot, std::uint32_t public_slot,
+                std::size_t bytes) {
+    if (dry) return;
+    for (vxlnat_counts* row :
+         {&vnet_counts[vnet_slot], &public_counts[public_slot]}) {
+      row->packets_in++;
+      row->bytes_in += bytes;
+    }
+  }
+  // The same by a 1:1 entry, which counts for itself.
+  void count_out(std::uint32_t vnet_slot, vxlnat_one_to_one& entry,
+                 std::size_t bytes) {
+    if (dry) return;
+    vnet_counts[vnet_slot].packets_out++;
+    vnet_counts[vnet_slot].bytes_out += bytes;
+    add_to(entry.packets_out, 1);
+    add_to(entry.bytes_out, bytes);
+  }
+  void count_in(std::uint32_t vnet_slot, vxlnat_one_to_one& entry,
+                std::size_t bytes) {
+    if (dry) return;
+    vnet_counts[vnet_slot].packets_in++;
+    vnet_counts[vnet_slot].bytes_in += bytes;
+    add_to(entry.packets_in, 1);
+    add_to(entry.bytes_in, bytes);
+  }
+  static void add_to(std::uint64_t& shared, std::uint64_t by) {
+    std::atomic_ref(shared).fetch_add(by, std::memory_order_relaxed);
+  }
+  // Slots that are another's from now on begin at zero.
+  void reset_fresh() {
+    for (const std::uint32_t slot : rules.take_fresh_vnets()) {
+      for (std::uint32_t row = 0; row < config.rows; row++) {
+        vnet_counts[std::size_t{config.max_vnets} * row + slot] = {};
+      }
+      flows.reset_vnet(slot);
+      vnet_drops.reset(slot);
+    }
+    for (const std::uint32_t slot : rules.take_fresh_publics()) {
+      for (std::uint32_t row = 0; row < config.rows; row++) {
+        public_counts[std::size_t{config.max_rules} * row + slot] = {};
+      }
+      flows.reset_public(slot);
+    }
+  }
+
   // The source of what is not an answer; 0 when no UL3 of ours is known.
   Ip4 first_ul3() const { return layout.ul3_count == 0 ? 0 : layout.ul3s[0]; }
 
@@ -122,6 +182,8 @@ struct Context {
   FragmentTable fragments;
   RateLimit icmp_limit;
   RateLimit scan_limit;  // by vnet: searches for a port that take long
+  VnetDrops vnet_drops;
+  EventLog events;  // stats.events while it is open
   Taps taps;
   Inherited inherited;
   // Where replies and pieces are made; one user at a time.

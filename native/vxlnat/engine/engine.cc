@@ -178,7 +178,6 @@ bool Engine::sweep(Tick now, std::size_t budget) {
   bool more = c.flows.sweep(now, budget * 16);
   more |= c.remotes.sweep(now, budget);
   more |= c.fragments.sweep(now, budget);
-  c.now = now;
   more |= c.taps.sweep(budget * 16);
   if (!c.flows.reaping() && c.rules.reap_wanted()) {
     c.rules.begin_reap();
@@ -222,6 +221,18 @@ std::optional<TapState> Engine::read_tap(std::uint32_t id,
   if (tap == nullptr) return std::nullopt;
   tap->read(into);
   return tap->state();
+}
+
+void Engine::open_events(std::uint32_t room) {
+  Context& c = *context_;
+  c.events.open(room);
+  c.stats.events = c.events.on() ? &c.events : nullptr;
+  c.accounts.set_events(c.stats.events);
+}
+
+std::size_t Engine::take_events(std::span<FlowEvent> out, std::uint64_t* lost) {
+  *lost = context_->events.lost();
+  return context_->events.take(out);
 }
 
 void Engine::close_tap(std::uint32_t id) { context_->taps.close(id); }

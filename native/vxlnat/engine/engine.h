@@ -55,6 +55,8 @@
 #include <vector>
 
 #include "engine/config.h"
+#include "engine/events.h"
+#include "engine/hot.h"
 #include "engine/inspect.h"
 #include "engine/packet.h"
 #include "engine/stats.h"
@@ -168,6 +170,21 @@ class Engine {
   std::optional<TapState> read_tap(std::uint32_t id,
                                    std::vector<std::uint8_t>& into);
   void close_tap(std::uint32_t id);
+
+  // Switches the log of flows on, with room for so many events; 0: off.
+  void open_events(std::uint32_t room);
+  // Takes at most out.size(), the oldest first; `lost` counts since the start.
+  std::size_t take_events(std::span<FlowEvent> out, std::uint64_t* lost);
+
+  // A page of what there is; begin with a cursor of 0, go on while the page
+  // is full.
+  std::size_t list_vnets(std::span<VnetInfo> out, std::uint32_t* cursor) const;
+  std::size_t list_publics(std::span<PublicInfo> out,
+                           std::uint32_t* cursor) const;
+
+  // Looks for the hottest remotes; true while there is more to do. Changes
+  // nothing, and a call is short.
+  bool scan_hot(HotScan& scan) const;
 
   // What would become of a packet, as the line of JSON that a tap would tell
   // of it. Changes nothing. Null, or a sentence that says why there is no such

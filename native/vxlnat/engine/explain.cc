@@ -34,6 +34,9 @@ class Dry {
         icmp_limit_(c.icmp_limit),
         out_(c.out) {
     set(true);
+    c.stats.events = nullptr;
+    c.accounts.set_events(nullptr);
+    c.stats.vnet_drops = nullptr;
     c.out = nullptr;
     c.taps.begin_question();
   }
@@ -43,6 +46,7 @@ class Dry {
     c_.taps.end_question();
     set(false);
     c_.stats = stats_;
+    c_.accounts.set_events(stats_.events);
     c_.random = random_;
     c_.icmp_limit = icmp_limit_;
     c_.out = out_;

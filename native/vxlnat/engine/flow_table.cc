@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "engine/events.h"
 #include "engine/rule_table.h"
 
 namespace vxlnat {
@@ -36,6 +37,8 @@ FlowTable::FlowTable(const Memory& memory, const EngineConfig& config,
       stats_(stats),
       accounts_(accounts),
       reap_at_(config.max_flows),
+      vnet_tallies_(config.max_vnets),
+      public_tallies_(config.max_rules),
       maps_(config.max_port_maps) {
   for (std::uint32_t i = size_; i-- > 0;) {
     flows_[i].rule = free_;
@@ -200,13 +203,25 @@ vxlnat_flow* FlowTable::put(const vxlnat_flow& like, Tick now) {
   flow = like;
   accounts_.added(flow);
   if (is_live(state_of(flow))) {
-    stats_.flows.set(stats_.flows.read() + 1);
+    tell(flow, true);
     stats_.flows_created.add();
   }
   index_.insert(hash(inside_key(flow)), (index + 1) * 2 + 1);
   index_.insert(hash(outside_key(flow)), (index + 1) * 2);
   maps_.set(map_key(flow), flow.public_port, true);
   return &flow;
+}
+
+void FlowTable::tell(const vxlnat_flow& flow, bool live) {
+  const std::uint32_t slot = rules_[flow.rule].vnet_slot;
+  vnet_tallies_[slot].add(live, accounts_.vnet(slot).flows);
+  public_tallies_[flow.public_slot].add(
+      live, accounts_.public_flows(flow.public_slot));
+  stats_.flows.set(stats_.flows.read() + (live ? 1 : ~0ull));
+  if (stats_.events != nullptr) {
+    stats_.events->add(live ? FlowEventKind::kCreate : FlowEventKind::kEnd,
+                       flow);
+  }
 }
 
 void FlowTable::set_state(vxlnat_flow& flow, FlowState state) {
@@ -216,11 +231,9 @@ void FlowTable::set_state(vxlnat_flow& flow, FlowState state) {
     flow.state = static_cast<std::uint8_t>(state);
     return;
   }
-  if (is_live(before) != is_live(state)) {
-    stats_.flows.set(stats_.flows.read() + (is_live(state) ? 1 : ~0ull));
-    if (is_live(state)) stats_.flows_revived.add();
-  }
+  if (!is_live(before) && is_live(state)) stats_.flows_revived.add();
   accounts_.changed(flow, before, state);
+  if (is_live(before) != is_live(state)) tell(flow, is_live(state));
   flow.state = static_cast<std::uint8_t>(state);
 }
 
@@ -252,7 +265,7 @@ void FlowTable::release(std::uint32_t index) {
   vxlnat_flow& flow = flows_[index];
   accounts_.released(flow);
   if (is_live(state_of(flow))) {
-    stats_.flows.set(stats_.flows.read() - 1);
+    tell(flow, false);
     stats_.flows_expired.add();
   }
   index_.remove(hash(inside_key(flow)), (index + 1) * 2 + 1);

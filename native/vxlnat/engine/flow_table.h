@@ -29,6 +29,7 @@
 #include "engine/config.h"
 #include "engine/flow_state.h"
 #include "engine/hash.h"
+#include "engine/inspect.h"
 #include "engine/layout.h"
 #include "engine/port_maps.h"
 #include "engine/stats.h"
@@ -155,6 +156,15 @@ class FlowTable {
   // Which ports are taken towards remotes with few free ones.
   PortMaps& maps() { return maps_; }
 
+  // What a vnet or a public address has had of flows, by slot.
+  const Tally& vnet_tally(std::uint32_t slot) const {
+    return vnet_tallies_[slot];
+  }
+  const Tally& public_tally(std::uint32_t slot) const {
+    return public_tallies_[slot];
+  }
+  void reset_vnet(std::uint32_t slot) { vnet_tallies_[slot] = {}; }
+  void reset_public(std::uint32_t slot) { public_tallies_[slot] = {}; }
   std::uint32_t size() const { return size_; }
   const vxlnat_flow& at(std::uint32_t index) const { return flows_[index]; }
   vxlnat_flow& at(std::uint32_t index) { return flows_[index]; }
@@ -215,6 +225,8 @@ class FlowTable {
   vxlnat_flow* put(const vxlnat_flow& like, Tick now);
   // Ends what is over at the hand and moves on; true when it gave a record.
   bool step(Tick now);
+  // A flow has begun or ends to be live.
+  void tell(const vxlnat_flow& flow, bool live);
   void release(std::uint32_t index);
   std::uint32_t index_of(const vxlnat_flow& flow) const {
     return static_cast<std::uint32_t>(&flow - flows_);
@@ -231,6 +243,8 @@ class FlowTable {
   std::uint32_t free_ = kNone;
   std::uint32_t hand_ = 0;
   std::uint32_t reap_at_;
+  std::vector<Tally> vnet_tallies_;
+  std::vector<Tally> public_tallies_;
   PortMaps maps_;
   // A packet meets at most its own flow, a new one, and a hairpin's.
   std::array<vxlnat_flow, 4> copies_{};

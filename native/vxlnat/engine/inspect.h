@@ -9,6 +9,7 @@
 #ifndef VXLNAT_ENGINE_INSPECT_H_
 #define VXLNAT_ENGINE_INSPECT_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -71,6 +72,45 @@ struct TapState {
   bool done = false;       // takes no more: enough, or its time is over
   std::uint64_t seen = 0;  // packets that matched
   std::uint64_t lost = 0;  // of these, what found no room
+};
+
+// What a vnet or a public address has had of flows.
+struct Tally {
+  std::uint32_t high_water = 0;  // most at one time
+  std::uint64_t created = 0;
+  std::uint64_t expired = 0;
+
+  // One has begun, or else ended; `flows` are live now.
+  void add(bool begun, std::uint32_t flows) {
+    (begun ? created : expired)++;
+    if (flows > high_water) high_water = flows;
+  }
+};
+
+// Inner packets that were translated, and their bytes.
+struct Traffic {
+  std::uint64_t packets_out = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes_in = 0;
+};
+
+struct VnetInfo {
+  Vni vnet = 0;
+  std::uint32_t flows = 0;    // live
+  std::uint32_t opening = 0;  // of these, TCP not established
+  Tally tally;
+  Traffic traffic;
+  std::array<std::uint32_t, kDropCount> drops{};
+};
+
+struct PublicInfo {
+  Ip4 ip = 0;
+  bool one_to_one = false;
+  Vni vnet = 0;             // of a 1:1 entry
+  std::uint32_t flows = 0;  // live
+  Tally tally;
+  Traffic traffic;
 };
 
 // What would become of this packet?

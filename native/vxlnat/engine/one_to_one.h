@@ -89,7 +89,7 @@ class OneToOneTable {
   }
 
   std::uint32_t size() const { return size_; }
-  vxlnat_one_to_one& at_index(std::uint32_t i) { return entries_[i]; }
+  vxlnat_one_to_one& at_index(std::uint32_t i) const { return entries_[i]; }
   std::uint32_t index_of(const vxlnat_one_to_one& entry) const {
     return static_cast<std::uint32_t>(&entry - entries_);
   }

@@ -98,14 +98,14 @@ struct Packet {
   Offload offload;
 
   // Filled stage by stage; see stages.h for who fills what.
-  Vni vnet = 0;                 // decap, choose_inbound
-  std::uint32_t vnet_slot = 0;  // find_vnet, choose_inbound
-  std::uint32_t rule = 0;       // the rule whose router the packet uses
-  Mac inner_src = 0;            // decap: the sender, for replies
-  Mac inner_dst = 0;            // decap
-  bool from_inside = false;     // decap
-  bool arp = false;             // parse
-  std::uint8_t proto = 0;       // parse, and all that follow
+  Vni vnet = 0;                          // decap, choose_inbound
+  std::uint32_t vnet_slot = 0xffffffff;  // find_vnet, choose_inbound
+  std::uint32_t rule = 0;    // the rule whose router the packet uses
+  Mac inner_src = 0;         // decap: the sender, for replies
+  Mac inner_dst = 0;         // decap
+  bool from_inside = false;  // decap
+  bool arp = false;          // parse
+  std::uint8_t proto = 0;    // parse, and all that follow
   IcmpKind icmp = IcmpKind::kNone;
   bool fragment = false;    // any fragment
   bool first = true;        // has the L4 header
@@ -135,6 +135,7 @@ struct Packet {
 // has set on every path.
 inline void begin(Packet& p) {
   p.vlan = 0;
+  p.vnet_slot = 0xffffffff;
   p.turns = 0;
   p.flow_hash = 0;
   p.host = nullptr;

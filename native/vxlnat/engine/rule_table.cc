@@ -98,6 +98,7 @@ std::uint32_t RuleTable::make_vnet(Vni vni) {
   const auto limits = limits_.find(vni);
   if (limits != limits_.end()) vnets_[slot].limits = limits->second;
   vnet_index_.insert(hash(vni), slot + 1);
+  fresh_vnets_.push_back(slot);
   stats_.vnets.set(stats_.vnets.read() + 1);
   return slot;
 }
@@ -115,6 +116,7 @@ std::uint32_t RuleTable::hold_public(Ip4 ip) {
       std::find(drains_.begin(), drains_.end(), ip) != drains_.end();
   publics_[slot] = {ip, 1, kNoSlot, draining ? VXLNAT_PUBLIC_DRAINING : 0};
   public_index_.insert(hash(ip), slot + 1);
+  fresh_publics_.push_back(slot);
   return slot;
 }
 

@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/bucket_index.h"
@@ -60,6 +61,10 @@ class RuleTable {
   // Slot of a vnet with rules, or kNoSlot.
   std::uint32_t find_vnet(Vni vni) const;
   Vnet& vnet(std::uint32_t slot) { return vnets_[slot]; }
+  const Vnet& vnet(std::uint32_t slot) const { return vnets_[slot]; }
+  const vxlnat_public& public_at(std::uint32_t slot) const {
+    return publics_[slot];
+  }
 
   // Any rule of a vnet that has one.
   std::uint32_t first_rule(std::uint32_t vnet_slot) const {
@@ -138,6 +143,15 @@ class RuleTable {
   void begin_reap();
   void end_reap();
 
+  // Slots of vnets and public addresses that came since the last time: what
+  // others keep by slot begins anew.
+  std::vector<std::uint32_t> take_fresh_vnets() {
+    return std::exchange(fresh_vnets_, {});
+  }
+  std::vector<std::uint32_t> take_fresh_publics() {
+    return std::exchange(fresh_publics_, {});
+  }
+
  private:
   // Vnets and public addresses are chosen by operators, so nobody makes them
   // collide and a plain mix will do.
@@ -159,6 +173,9 @@ class RuleTable {
   static std::uint64_t router_bit(Ip4 ip) {
     return std::uint64_t{1} << ((ip ^ ip >> 6 ^ ip >> 12) & 63);
   }
+
+  std::vector<std::uint32_t> fresh_vnets_;
+  std::vector<std::uint32_t> fresh_publics_;
 
   static constexpr std::size_t kMaxDrains = 1024;
   static const RuleOptions kDefaults;

@@ -8,10 +8,12 @@
 #ifndef VXLNAT_ENGINE_STATS_H_
 #define VXLNAT_ENGINE_STATS_H_
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace vxlnat {
 
@@ -58,7 +60,45 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
+// Whether a packet dropped for this was refused a flow of its own.
+inline bool is_refusal(Drop reason) {
+  switch (reason) {
+    case Drop::kPortExhausted:
+    case Drop::kFlowTableFull:
+    case Drop::kVnetFlowLimit:
+    case Drop::kHostFlowLimit:
+    case Drop::kHostTableFull:
+    case Drop::kNewFlowRate:
+    case Drop::kBindingTableFull:
+    case Drop::kPortSearchLimit:
+      return true;
+    default:
+      return false;
+  }
+}
+
 struct Packet;
+class EventLog;
+
+// Drops of each vnet by reason, by vnet slot. Worker thread only.
+class VnetDrops {
+ public:
+  explicit VnetDrops(std::size_t vnets) : counts_(vnets * kDropCount) {}
+  void add(std::uint32_t slot, Drop reason) {
+    const std::size_t at =
+        std::size_t{slot} * kDropCount + static_cast<std::size_t>(reason);
+    if (at < counts_.size()) counts_[at]++;
+  }
+  const std::uint32_t* of(std::uint32_t slot) const {
+    return &counts_[std::size_t{slot} * kDropCount];
+  }
+  void reset(std::uint32_t slot) {
+    std::fill_n(&counts_[std::size_t{slot} * kDropCount], kDropCount, 0);
+  }
+
+ private:
+  std::vector<std::uint32_t> counts_;
+};
 
 // Told of each drop while somebody looks on (tap.h).
 class DropWatcher {
@@ -99,8 +139,10 @@ struct Stats {
   Counter remotes;
   // Index by Drop; texts in kDropTexts.
   std::array<Counter, kDropCount> drop;
-  // Worker thread only; mostly null.
+  // Worker thread only; may be null.
   DropWatcher* drop_watcher = nullptr;
+  EventLog* events = nullptr;
+  VnetDrops* vnet_drops = nullptr;
 };
 
 }  // namespace vxlnat

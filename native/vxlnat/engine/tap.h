@@ -38,6 +38,10 @@ namespace vxlnat {
 
 struct Context;
 
+inline std::uint8_t bit(Point point) {
+  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(point));
+}
+
 // Whether a flow is one that the filter means.
 bool matches(const FlowFilter& filter, const vxlnat_flow& flow);
 

@@ -8,6 +8,7 @@
 #ifndef VXLNAT_ENGINE_VERDICT_H_
 #define VXLNAT_ENGINE_VERDICT_H_
 
+#include "engine/events.h"
 #include "engine/packet.h"
 #include "engine/stats.h"
 
@@ -31,6 +32,10 @@ inline Verdict drop(Stats& stats, Packet& packet, Drop reason) {
   packet.drop_reason = static_cast<std::uint8_t>(reason);
   stats.drops.add();
   stats.drop[static_cast<std::size_t>(reason)].add();
+  if (stats.vnet_drops != nullptr) {
+    stats.vnet_drops->add(packet.vnet_slot, reason);
+  }
+  if (stats.events != nullptr) stats.events->dropped(packet, reason);
   if (stats.drop_watcher != nullptr) [[unlikely]] {
     stats.drop_watcher->dropped(packet, reason);
   }

@@ -4,6 +4,8 @@
 
 // Taps: stories and copies of packets, filters, bounds, marks on flows.
 
+#include "engine/tap.h"
+
 #include <cstring>
 
 #include "engine/layout.h"
@@ -17,10 +19,6 @@ struct Frame {
   FrameHead head;
   Bytes bytes;
 };
-
-constexpr std::uint8_t bit(Point point) {
-  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(point));
-}
 
 // A tap of a world, read and closed with it.
 class Look {

@@ -38,10 +38,13 @@ import {
   InvalidValueError,
 } from './errors.js';
 import type {
+  CountsDto,
   DropDto,
   EngineEvent,
+  FlowEventsDto,
   FlowFilterDto,
   FlowPageDto,
+  HotRemoteDto,
   IoStatusDto,
   NativeBinding,
   Operation,
@@ -227,6 +230,36 @@ export class VxlNat {
     );
     if (error !== null) throw new InvalidValueError('question', error);
     return answer;
+  }
+
+  /** Counters of every vnet and public address. */
+  async counts(): Promise<CountsDto> {
+    this.#open();
+    return this.#wait(() => this.#binding.engineCounts(this.#handle));
+  }
+
+  /**
+   * Where public ports are scarcest. Walks over all flows, a little at a time.
+   * @param most how many remotes of each public address
+   */
+  async hot(most: number): Promise<HotRemoteDto[]> {
+    this.#open();
+    return this.#wait(() => this.#binding.engineHot(this.#handle, most));
+  }
+
+  /**
+   * Switches the log of flows on or off.
+   * @param room how many events wait until they are read; 0 switches it off
+   */
+  async openEvents(room: number): Promise<void> {
+    this.#open();
+    await this.#wait(() => this.#binding.engineEventsOpen(this.#handle, room));
+  }
+
+  /** At most so many events, the oldest first. */
+  async readEvents(most: number): Promise<FlowEventsDto> {
+    this.#open();
+    return this.#wait(() => this.#binding.engineEventsRead(this.#handle, most));
   }
 
   /** By which path packets go, why, and what it has counted. */

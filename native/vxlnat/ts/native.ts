@@ -12,8 +12,18 @@
  * needs and names the field path in its error.
  */
 
+import type {
+  CountsDto,
+  FlowEventsDto,
+  FlowMatchDto,
+  HotRemoteDto,
+  QuestionDto,
+  TapReadDto,
+  TapSpecDto,
+} from './native-inspect.js';
 import type { LimitsDto, RuleOptions } from './native-rule.js';
 
+export type * from './native-inspect.js';
 export type * from './native-rule.js';
 
 /** Idle timers in milliseconds (facts: nat-behaviour D6, T6, I2, F5). */
@@ -245,17 +255,6 @@ export interface FlowDto {
   packets_in: number;
 }
 
-/** Narrows what is looked at; null means any. */
-export interface FlowMatchDto {
-  vnet: number | null;
-  private_ip: string | null;
-  public_ip: string | null;
-  remote_ip: string | null;
-  proto: number | null;
-  /** The private, public or remote one; of ICMP the identifier. */
-  port: number | null;
-}
-
 /** Narrows `flows`; `cursor` from the answer before. */
 export interface FlowFilterDto extends FlowMatchDto {
   limit: number;
@@ -266,54 +265,6 @@ export interface FlowPageDto {
   flows: FlowDto[];
   /** Where to go on, or null at the end. */
   cursor: number | null;
-}
-
-/** Where on its way a packet is copied; see engine/inspect.h. */
-export type PointDto = 'outer' | 'inner' | 'translated' | 'drop';
-
-/** One look into the engine: which packets, and what of them. */
-export interface TapSpecDto {
-  filter: FlowMatchDto;
-  /** `out` from a fabric, `in` from the Internet. */
-  direction: 'out' | 'in' | null;
-  /** Only packets dropped for this reason of drops.def. */
-  drop: string | null;
-  /** Where packets are copied; none: each packet's story is told. */
-  points: PointDto[];
-  /** Bytes of a packet that are copied. */
-  snap: number;
-  /** How many are taken, then it ends. */
-  packets: number;
-  lifetime_ms: number;
-  /** Bytes kept until somebody reads them. */
-  room: number;
-}
-
-/** What a tap has taken since it was last read. */
-export interface TapReadDto {
-  /** Lines of JSON, or FrameHeads (engine/inspect.h) with their bytes. */
-  data: ArrayBuffer;
-  /** The engine's clock, which the times in `data` are of. */
-  now_ms: number;
-  done: boolean;
-  seen: number;
-  lost: number;
-}
-
-/** A packet to explain. */
-export interface QuestionDto {
-  direction: 'out' | 'in';
-  vnet: number;
-  src: string;
-  dst: string;
-  /** ICMP echo: the identifier, with either port. */
-  sport: number;
-  dport: number;
-  proto: number;
-  tcp_flags: number;
-  icmp_type: number;
-  ttl: number;
-  size: number;
 }
 
 /** The addon's exports, as `binding.cc` registers them. */
@@ -350,6 +301,13 @@ export interface NativeBinding {
     handle: object,
     question: QuestionDto,
   ): Promise<{ error: string | null; answer: string }>;
+  /** Counters of every vnet and public address. */
+  engineCounts(handle: object): Promise<CountsDto>;
+  /** The `most` hottest remotes of each public address, hottest first. */
+  engineHot(handle: object, most: number): Promise<HotRemoteDto[]>;
+  /** Switches the log of flows on, with room for so many; 0: off. */
+  engineEventsOpen(handle: object, room: number): Promise<void>;
+  engineEventsRead(handle: object, most: number): Promise<FlowEventsDto>;
   engineIo(handle: object): IoStatusDto;
   /** Puts the XDP program in place. */
   engineAttach(handle: object): IoStatusDto;

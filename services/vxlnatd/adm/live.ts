@@ -10,6 +10,7 @@
 import { UsageError } from '#lib/errors.js';
 import type { Options } from './arguments.js';
 import { writeFlows, writeStory } from './show.js';
+import { compare, type Look, writeTop } from './top.js';
 
 /** What a run of vxlnatadm left. */
 export interface Outcome {
@@ -42,6 +43,8 @@ export interface Live {
   };
   /** Resolves to false when the user wants no more. */
   pause: (ms: number) => Promise<boolean>;
+  /** Milliseconds from some start. */
+  now: () => number;
   /** Lines of the terminal. */
   rows: () => number;
 }
@@ -125,7 +128,44 @@ async function watchFlows(options: Options, live: Live): Promise<Outcome> {
   return DONE;
 }
 
+async function look(options: Options, live: Live): Promise<Look | Outcome> {
+  const none = new URLSearchParams();
+  const bodies: unknown[] = [];
+  for (const path of ['/counts', '/drops', '/stats']) {
+    const { status, body } = await live.ask(
+      address(options, path, none),
+      'GET',
+    );
+    if (status >= 300) return refusal(status, body);
+    bodies.push(body);
+  }
+  const [counts, drops, stats] = bodies as [
+    Look['counts'],
+    Look['drops'],
+    { engine: Look['engine'] },
+  ];
+  return { at: live.now(), counts, drops, engine: stats.engine };
+}
+
+async function top(options: Options, live: Live): Promise<Outcome> {
+  let before = await look(options, live);
+  while (await live.pause(options.intervalMs)) {
+    if ('stdout' in before) return before;
+    const now = await look(options, live);
+    if ('stdout' in now) return now;
+    const seen = compare(before, now);
+    before = now;
+    // Three tables, their headings and the lines between them.
+    const most = Math.max(3, Math.floor((live.rows() - 9) / 3));
+    if (options.json) live.write(`${JSON.stringify(seen)}\n`);
+    else if (options.once) live.write(`${writeTop(seen, most)}\n`);
+    else draw(live, writeTop(seen, most));
+    if (options.once) break;
+  }
+  return 'stdout' in before ? before : DONE;
+}
+
 /** Commands that last, by name. */
 export const LASTING: Readonly<
   Record<string, (options: Options, live: Live) => Promise<Outcome>>
-> = { trace, pcap, flows: watchFlows };
+> = { trace, pcap, flows: watchFlows, top };

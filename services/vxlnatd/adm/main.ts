@@ -94,6 +94,7 @@ const live: Live = {
     clearTimeout(timer);
     return wanted;
   },
+  now: () => performance.now(),
   rows: () => process.stdout.rows ?? 10_000,
 };
 

@@ -180,6 +180,16 @@ async function explain(engine: Engine, request: Request): Promise<Reply> {
   return { status: 200, body: story };
 }
 
+const HOT_MOST = 100;
+const HOT_DEFAULT = 10;
+
+async function hot(engine: Engine, request: Request): Promise<Reply> {
+  const fields = new Fields(request.query, ['most']);
+  const most = fields.integer('most', 1, HOT_MOST) ?? HOT_DEFAULT;
+  fields.check();
+  return { status: 200, body: await engine.hot(most) };
+}
+
 /** Routes over an engine. */
 export function lookRoutes(engine: Engine, clock: Clock): Route[] {
   const get = (name: string, handler: Route['handler']): Route => ({
@@ -191,6 +201,8 @@ export function lookRoutes(engine: Engine, clock: Clock): Route[] {
   return [
     get('trace', (request) => trace(engine, clock, request)),
     get('pcap', (request) => pcap(engine, clock, request)),
+    get('counts', async () => ({ status: 200, body: await engine.counts() })),
+    get('hot', (request) => hot(engine, request)),
     get('explain', (request) => explain(engine, request)),
   ];
 }

@@ -98,6 +98,7 @@ export async function setUp(t: Test) {
     const body = text === '' ? null : JSON.parse(text);
     return { status: response.status, body };
   };
+  let looks = 0;
   const screen: string[] = [];
   const files = new Map<string, Buffer[]>();
   const live: Live = {
@@ -120,6 +121,10 @@ export async function setUp(t: Test) {
       };
     },
     pause: async () => screen.length < 3,
+    now: () => {
+      looks += 1000;
+      return looks;
+    },
     rows: () => 24,
   };
   const adm = (...argv: string[]) => vxlnatadm(['-u', http.url, ...argv], live);
