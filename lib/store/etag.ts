@@ -20,6 +20,11 @@ export function updateEtag(count: number): string {
   return `u${(count % 2 ** 28).toString(16).padStart(7, '0')}`;
 }
 
+/** The count that `updateEtag` was given, as far as an etag tells; or 0. */
+export function updatesBefore(etag: string): number {
+  return etag.startsWith('u') ? Number.parseInt(etag.slice(1), 16) : 0;
+}
+
 /**
  * Compares a condition with what is there.
  * @param actual the current etag, null when the object does not exist

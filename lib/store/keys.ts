@@ -103,6 +103,11 @@ export function idRange(bucket: number): KeyRange {
   return prefixRange(`i${shortNumber(bucket)}`);
 }
 
+/** All of a bucket's objects in the order of their keys. */
+export function objectRange(bucket: number): KeyRange {
+  return prefixRange(`o${shortNumber(bucket)}`);
+}
+
 /** What a bucket's keys start with, configuration apart. */
 export function bucketPrefixes(bucket: number): string[] {
   return ['o', 'i', 'x'].map((kind) => kind + shortNumber(bucket));

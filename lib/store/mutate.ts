@@ -16,7 +16,7 @@ import {
   saveBucket,
   takeNumber,
 } from './bucket.js';
-import { checkEtag, etagOf, updateEtag } from './etag.js';
+import { checkEtag, etagOf, updateEtag, updatesBefore } from './etag.js';
 import { indexEntries } from './indexes.js';
 import { idKey, idRange, META, nextIdKey, objectKey } from './keys.js';
 import { DEFAULT_LIMIT, find } from './query.js';
@@ -26,6 +26,7 @@ import type { Transaction } from './transaction.js';
 import {
   type EtagCondition,
   type FindResult,
+  type Image,
   type StoredObject,
   StoreError,
 } from './types.js';
@@ -174,15 +175,19 @@ export function updateValues(
   return Object.fromEntries(values);
 }
 
-/** Writes an object and the difference of its index entries. */
+/**
+ * Writes an object and the difference of its index entries.
+ * @param stored as for `indexEntries`
+ */
 function save(
   txn: Transaction,
   bucket: Bucket,
   object: StoredObject,
   old: StoredObject | null,
+  stored = object === old,
 ): void {
   const { value, _id } = object;
-  const after = indexEntries(bucket, value, _id, object === old);
+  const after = indexEntries(bucket, value, _id, stored);
   const before =
     old === null ? null : indexEntries(bucket, old.value, _id, true);
   const waiting = bucket.reindex?.fields ?? [];
@@ -201,6 +206,25 @@ function save(
   }
   txn.set(objectKey(bucket.id, object.key), writeRecord(object));
   if (old === null) txn.set(idKey(bucket.id, object._id), object.key);
+}
+
+/** Writes part of a copy. */
+export function restoreImage(txn: Transaction, image: Image): void {
+  for (const object of image.objects ?? []) {
+    const bucket = requireBucket(txn, object.bucket);
+    save(txn, bucket, object, null, true);
+    raise(txn, nextIdKey(bucket.id), object._id + 1);
+    raise(txn, META.updates, updatesBefore(object._etag) + 1);
+  }
+  if (image.horizon !== undefined) {
+    txn.set(META.horizon, String(image.horizon));
+    txn.startAfter(image.horizon);
+  }
+  txn.restore(image.entries ?? []);
+}
+
+function raise(txn: Transaction, key: string, least: number): void {
+  if (Number(txn.get(key) ?? '1') < least) txn.set(key, String(least));
 }
 
 /** Whether an index entry is there and leads to this object. */

@@ -3,20 +3,23 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * Finding objects: parse, plan, collect candidates, fetch, check, sort, cut.
+ * Finding objects: parse, plan, collect candidates, fetch, check, sort, cut; or
+ * for a page of many that nobody counts, walk in its order until it is full.
  * Works on any `Reader`, so a batch's update and deleteMany find what the
  * batch has written before them.
  */
 
 import { type Bucket, indexOn } from './bucket.js';
-import { parseFilter } from './filter.js';
+import { type Filter, parseFilter } from './filter.js';
 import { objectKey } from './keys.js';
 import {
   comparedType,
   compileFilter,
   fieldValue,
   isInternal,
+  type Predicate,
 } from './match.js';
+import { orderedWalk, type Walk } from './ordered.js';
 import { type Plan, planFilter, walkRange } from './plan.js';
 import { pages, type Reader } from './reader.js';
 import { readRecord } from './record.js';
@@ -49,13 +52,17 @@ export async function find(
   const matches = compileFilter(bucket, filter);
   const plan = planFilter(bucket, filter);
   const order = sortOrder(bucket, options.sort);
-  const keys = await collect(reader, bucket, plan, Infinity);
+  const walk = options.noCount === true ? pageWalk(bucket, filter, options) : 0;
+  const keys = await collect(reader, bucket, plan, walk || Infinity);
+  if (keys === null) return walkPage(reader, bucket, filter, matches, options);
   const objects: StoredObject[] = [];
   for await (const some of fetch(reader, bucket, [...(keys ?? [])])) {
     for (const object of some) if (matches(object)) objects.push(object);
   }
   objects.sort(order);
-  return { objects: cut(objects, options), count: objects.length };
+  const page = cut(objects, options);
+  const count = options.noCount === true ? page.length : objects.length;
+  return { objects: page, count };
 }
 
 /** What limit and offset leave. */
@@ -66,6 +73,43 @@ export function cut<T>(objects: T[], options: FindOptions): T[] {
     offset,
     options.noLimit === true ? undefined : offset + limit,
   );
+}
+
+/** Candidates worth collecting before a page is rather walked to; 0: all. */
+function pageWalk(
+  bucket: Bucket,
+  filter: Filter,
+  options: FindOptions,
+): number {
+  if (options.noLimit === true) return 0;
+  if (orderedWalk(bucket, filter, options) === null) return 0;
+  return FIRST_TRY + 2 * pageEnd(options);
+}
+
+function pageEnd(options: FindOptions): number {
+  return (options.offset ?? 0) + (options.limit ?? DEFAULT_LIMIT);
+}
+
+/** Reads in the order asked for until the page is full. */
+async function walkPage(
+  reader: Reader,
+  bucket: Bucket,
+  filter: Filter,
+  matches: Predicate,
+  options: FindOptions,
+): Promise<FindResult<Record<string, unknown>>> {
+  const walk = orderedWalk(bucket, filter, options) as Walk;
+  const end = pageEnd(options);
+  const found: StoredObject[] = [];
+  const size = Math.min(PAGE, Math.max(FIRST_TRY, end));
+  for await (const entries of pages(reader, walk.range, size)) {
+    for await (const some of fetch(reader, bucket, entries.map(walk.keyOf))) {
+      for (const object of some) if (matches(object)) found.push(object);
+    }
+    if (found.length >= end) break;
+  }
+  const objects = cut(found, options);
+  return { objects, count: objects.length };
 }
 
 async function* fetch(

@@ -20,6 +20,7 @@ import {
   deleteObject,
   objectNotFound,
   reindexObjects,
+  restoreImage,
   targetOf,
   updateObjects,
 } from './mutate.js';
@@ -56,6 +57,7 @@ type ObjectOperations = Pick<
   | 'deleteMany'
   | 'batch'
   | 'findGap'
+  | 'restore'
 >;
 
 /**
@@ -174,6 +176,7 @@ function objectOperations(
       const batch = prepareBatch(requests, events);
       return writer.run((txn) => batch(targetOf(txn)));
     },
+    restore: (image) => writer.run((txn) => restoreImage(txn, image)),
     findGap: (bucket, field, from, to) =>
       database.consistently((reader) =>
         findGap(reader, hints, requireBucket(reader, bucket), field, from, to),

@@ -19,6 +19,10 @@ export interface Transaction extends Reader {
   set(key: string, value: string): void;
   remove(key: string): void;
   append(events: JournalEvent[]): void;
+  /** As `append`, numbered and timed already (a copy). */
+  restore(entries: JournalEntry[]): void;
+  /** Numbers go on after this one, for a copy of a journal. */
+  startAfter(seq: number): void;
 }
 
 /** A transaction with what it has done so far. */
@@ -42,17 +46,22 @@ export function openTransaction(
 ): OpenTransaction {
   const writes: Writes = new Map();
   const entries: JournalEntry[] = [];
+  let started = position;
   const txn: Transaction = {
     ...overlay(base, [before, writes]),
     now,
-    position: () => position + entries.length,
+    position: () => started + entries.length,
     set: (key, value) => void writes.set(key, value),
     remove: (key) => void writes.set(key, null),
     append(events) {
       for (const event of events) {
-        const seq = position + entries.length + 1;
+        const seq = txn.position() + 1;
         entries.push({ ...event, seq, published: now });
       }
+    },
+    restore: (more) => void entries.push(...more),
+    startAfter(seq) {
+      started = seq;
     },
   };
   return { txn, writes, entries };

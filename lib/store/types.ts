@@ -164,6 +164,15 @@ export interface Journal {
   compact(seq: number): Promise<void>;
 }
 
+/** What a copy writes as it was, with nothing in its place. */
+export interface Image {
+  objects?: StoredObject[];
+  /** Where the journal begins; before any entries. */
+  horizon?: number;
+  /** They follow what is there. */
+  entries?: JournalEntry[];
+}
+
 export interface Store {
   createBucket(name: string, config: BucketConfig): Promise<void>;
   getBucket(name: string): Promise<BucketInfo>;
@@ -214,6 +223,9 @@ export interface Store {
     from: number,
     to: number,
   ): Promise<Gap | null>;
+
+  /** Part of a copy (copy.ts): no condition is checked, nothing is new. */
+  restore(image: Image): Promise<void>;
 
   readonly journal: Journal;
   /** Whether other processes can have this store open at the same time. */

@@ -40,6 +40,8 @@ interface Job {
 interface Group {
   writes: Writes;
   entries: JournalEntry[];
+  /** The journal's after all of it. */
+  position: number;
   done: Job[];
 }
 
@@ -58,13 +60,17 @@ export function createWriter(
   let closed = false;
 
   async function runGroup(jobs: Job[]): Promise<void> {
-    const group: Group = { writes: new Map(), entries: [], done: [] };
+    const group: Group = {
+      writes: new Map(),
+      entries: [],
+      position,
+      done: [],
+    };
     for (const job of jobs) {
-      const at = position + group.entries.length;
       const open = openTransaction(
         database.reader,
         group.writes,
-        at,
+        group.position,
         clock.now(),
       );
       try {
@@ -75,12 +81,12 @@ export function createWriter(
       }
     }
     try {
-      await flush(database, group);
+      await flush(database, group, position);
     } catch (error) {
       for (const job of group.done) job.fail(error);
       return;
     }
-    position += group.entries.length;
+    position = group.position;
     committed(group.entries, group.writes);
     for (const job of group.done) job.commit();
   }
@@ -127,14 +133,20 @@ function jobOf<T>(
 function take(group: Group, open: OpenTransaction, job: Job): void {
   for (const [key, value] of open.writes) group.writes.set(key, value);
   group.entries.push(...open.entries);
+  group.position = open.txn.position();
   group.done.push(job);
 }
 
-async function flush(database: Database, group: Group): Promise<void> {
-  const last = group.entries.at(-1);
+async function flush(
+  database: Database,
+  group: Group,
+  before: number,
+): Promise<void> {
   for (const entry of group.entries) {
     group.writes.set(journalKey(entry.seq), JSON.stringify(entry));
   }
-  if (last !== undefined) group.writes.set(META.position, String(last.seq));
+  if (group.position !== before) {
+    group.writes.set(META.position, String(group.position));
+  }
   await database.write(group.writes);
 }

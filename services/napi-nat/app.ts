@@ -36,7 +36,6 @@ import type { HttpServer } from '#lib/http/types.js';
 import { createLifecycle } from '#lib/service/lifecycle.js';
 import type { Logger } from '#lib/service/log.js';
 import { packageVersion } from '#lib/service/run.js';
-import { openLevelStore } from '#lib/store/open.js';
 import type { Store } from '#lib/store/types.js';
 import { prepareBuckets } from './buckets.js';
 import type { NapiConfig } from './config.js';
@@ -58,6 +57,7 @@ import { nicTagRoutes } from './routes/nic-tags.js';
 import { nicRoutes } from './routes/nics.js';
 import { pingRoutes } from './routes/ping.js';
 import { ul3MappingRoutes } from './routes/ul3-mappings.js';
+import { openStore } from './store/open.js';
 import { createSvpService } from './svp/service.js';
 import { createTurns } from './turns.js';
 import { refuseNonObject } from './validate/params.js';
@@ -187,8 +187,7 @@ export function createApp(config: NapiConfig, deps: AppDeps): App {
 
   async function start(): Promise<Bound> {
     const { clock, log } = deps;
-    const { directory } = config.store;
-    const store = await openLevelStore(directory, { clock, log });
+    const store = await openStore(config.store, { clock, log });
     const bound: Partial<Bound> = {};
     let parts: Parts | undefined;
     lifecycle.add({ name: 'store', stop: () => store.close() });

@@ -37,12 +37,17 @@ export interface OverlayConfig {
   vnet_ids?: 'random' | 'sequential';
 }
 
+/** The embedded engine in a directory, or a PostgreSQL that several share. */
+export type StoreConfig =
+  | { directory: string }
+  | { postgres: { url: string; schema?: string } };
+
 export interface NapiConfig {
   datacenter?: string;
   listen: Address;
   /** Where SVP is served; portolan's port is 1296. */
   svp: Address;
-  store: { directory: string };
+  store: StoreConfig;
   /** UUID of the operator's account: owner of everything. */
   admin_uuid: string;
   /** Six hex digits: the first half of generated MACs. */
@@ -164,6 +169,32 @@ const natReform = {
   },
 };
 
+/** JSON Schema of `StoreConfig`. */
+export const storeSchema: Schema = {
+  type: 'object',
+  minProperties: 1,
+  maxProperties: 1,
+  properties: {
+    directory: text,
+    postgres: {
+      type: 'object',
+      required: ['url'],
+      properties: {
+        url: {
+          type: 'string',
+          pattern: '^postgres(ql)?:',
+          description: 'must be a postgres: URL',
+        },
+        schema: {
+          type: 'string',
+          pattern: '^[a-z][a-z0-9_]{0,62}$',
+          description: 'must be lower-case letters, digits and underscores',
+        },
+      },
+    },
+  },
+};
+
 /** JSON Schema of `NapiConfig`; unknown keys are refused. */
 export const configSchema: Schema = {
   type: 'object',
@@ -180,11 +211,7 @@ export const configSchema: Schema = {
     datacenter: text,
     listen: address,
     svp: address,
-    store: {
-      type: 'object',
-      required: ['directory'],
-      properties: { directory: text },
-    },
+    store: storeSchema,
     admin_uuid: uuid,
     mac_oui: {
       type: 'string',

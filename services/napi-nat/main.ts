@@ -12,12 +12,18 @@ import { createLogger } from '#lib/service/log.js';
 import { runMain } from '#lib/service/run.js';
 import { createApp } from './app.js';
 import { configSchema, type NapiConfig } from './config.js';
+import { runStoreCopy } from './store/command.js';
 
 const USAGE = `
 usage: napi-nat -f CONFIG
+       napi-nat store copy FROM TO
 
 Serves networks, addresses, NICs, fabrics, AIPs and NAT zones over HTTP (as
 Triton's NAPI does), look-ups over SVP, and changes over the changefeed.
+
+store copy writes everything in the store FROM to the empty store TO. A store is
+a directory, or a postgres: URL (?schema=NAME when it is not "vxlnat"). Nothing
+may be running on either.
 
   -f, --file CONFIG  JSON configuration; see docs/napi-nat.md
   -h, --help         this text
@@ -28,7 +34,9 @@ await runMain({
   name: 'napi-nat',
   usage: USAGE,
   options: { file: { type: 'string', short: 'f' } },
-  async main({ values }) {
+  allowPositionals: true,
+  async main({ values, positionals }) {
+    if (positionals.length > 0) return runStoreCopy(positionals);
     const file = values['file'];
     if (typeof file !== 'string') {
       throw new UsageError('-f CONFIG is required; see --help');

@@ -57,7 +57,9 @@ export async function find(
     values,
   );
   const objects = objectsOf(bucket, rows).filter(matches).sort(order);
-  return { objects: cut(objects, options), count: objects.length };
+  const page = cut(objects, options);
+  const count = options.noCount === true ? page.length : objects.length;
+  return { objects: page, count };
 }
 
 function objectsOf(bucket: Bucket, rows: Rows): StoredObject[] {

@@ -130,11 +130,17 @@ function readOperations(
 
 type WriteOperations = Pick<
   Store,
-  'putObject' | 'delObject' | 'updateObjects' | 'deleteMany' | 'batch'
+  | 'restore'
+  | 'putObject'
+  | 'delObject'
+  | 'updateObjects'
+  | 'deleteMany'
+  | 'batch'
 >;
 
 function writeOperations({ writer }: Parts): WriteOperations {
   return {
+    restore: (image) => writer.run((work) => work.restore(image)),
     async putObject(bucket, key, value, options) {
       const put = preparePut(bucket, key, value, options);
       const touches = touchesOf([{ bucket, key, value }]);

@@ -9,11 +9,12 @@
  */
 
 import type { Target } from '../batch.js';
-import { checkEtag, etagOf, updateEtag } from '../etag.js';
+import { checkEtag, etagOf, updateEtag, updatesBefore } from '../etag.js';
 import { META, nextIdKey } from '../keys.js';
 import { objectNotFound, updateValues } from '../mutate.js';
 import type {
   EtagCondition,
+  Image,
   JournalEntry,
   JournalEvent,
   StoredObject,
@@ -43,7 +44,7 @@ export class Work implements Target {
   readonly #changedMeta = new Set<string>();
   readonly #entries: JournalEntry[] = [];
   #kept = 0;
-  readonly #position: number;
+  #position: number;
 
   /** @param meta counters that were read under the lock */
   constructor(
@@ -187,6 +188,31 @@ export class Work implements Target {
     const found = await this.#matching(held, filter);
     for (const old of found) held.forget(old);
     return { count: found.length };
+  }
+
+  /** Writes part of a copy. */
+  async restore(image: Image): Promise<void> {
+    for (const object of image.objects ?? []) {
+      const held = await this.#hold(object.bucket);
+      const columns = columnsOf(held.bucket, object.value, true);
+      held.rows.learn(object.key, null);
+      await this.#save(held, { object, columns }, null);
+      await this.#raise(nextIdKey(held.bucket.id), object._id + 1);
+      await this.#raise(META.updates, updatesBefore(object._etag) + 1);
+    }
+    if (image.horizon !== undefined) {
+      this.set(META.horizon, String(image.horizon));
+      this.set(META.position, String(image.horizon));
+      this.#position = image.horizon;
+    }
+    this.#entries.push(...(image.entries ?? []));
+  }
+
+  async #raise(key: string, least: number): Promise<void> {
+    if (!this.#meta.has(key)) await this.#ask([this.#askMeta(key)]);
+    if (Number(this.#meta.get(key) ?? '1') < least) {
+      this.set(key, String(least));
+    }
   }
 
   /** Gives waiting columns of some objects what belongs there. */

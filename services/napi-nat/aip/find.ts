@@ -86,6 +86,7 @@ export async function listAips(
     and(...terms),
     {
       limit: query.limit,
+      noCount: true,
       offset: query.offset,
       sort: [{ attribute: 'created' }, { attribute: 'uuid' }],
     },

@@ -38,6 +38,7 @@ export async function listIps(
     and('(ipaddr=*)', ...terms),
     {
       limit: input.limit ?? MAX_PAGE,
+      noCount: true,
       offset: input.offset ?? 0,
       sort: { attribute: 'ipaddr' },
     },

@@ -69,6 +69,7 @@ export async function listNetworks(
     filterOf(input),
     {
       limit: input.limit ?? MAX_PAGE,
+      noCount: true,
       offset: input.offset ?? 0,
       sort: [{ attribute: 'name' }, { attribute: 'uuid' }],
     },

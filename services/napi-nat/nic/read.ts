@@ -83,6 +83,7 @@ export async function listNics(
     filterOf(input),
     {
       limit: input.limit ?? MAX_PAGE,
+      noCount: true,
       offset: input.offset ?? 0,
       sort: { attribute: 'mac' },
     },

@@ -64,6 +64,47 @@ test('an indexed find reads its matches, not the bucket', async (t) => {
   }
 });
 
+test('a page of a list reads the page, not all matches', async (t) => {
+  const store = await levelStore(t);
+  await store.createBucket('nets', BUCKET);
+  const count = 5000;
+  await store.batch(
+    Array.from({ length: count }, (_, i) => ({
+      bucket: 'nets',
+      key: `k${String(count - i).padStart(5, '0')}`,
+      value: { vnet_id: count - i, fabric: i % 10 !== 0 },
+    })),
+  );
+  const numbers = (from: number, length: number) =>
+    Array.from({ length }, (_, i) => from + i);
+  const cases: [string, string | undefined, number, number[]][] = [
+    ['(fabric=*)', 'vnet_id', 0, numbers(1, 20)],
+    ['(fabric=*)', '_key', 100, numbers(101, 20)],
+    ['(fabric=*)', undefined, 0, numbers(4981, 20).reverse()],
+    ['(&(_id>=3001)(fabric=*))', '_id', 0, numbers(1981, 20).reverse()],
+    ['(_id>=4991)', '_id', 0, numbers(1, 10).reverse()],
+  ];
+  for (const [filter, attribute, offset, wanted] of cases) {
+    const before = { ...store.statistics };
+    const { objects } = await store.findObjects('nets', filter, {
+      ...(attribute === undefined ? {} : { sort: { attribute } }),
+      limit: 20,
+      offset,
+      noCount: true,
+    });
+    const what = `${filter} by ${attribute}`;
+    t.deepEqual(
+      objects.map(({ value }) => value['vnet_id']),
+      wanted,
+      what,
+    );
+    const read = store.statistics.objects - before.objects;
+    t.ok(read <= 2 * (offset + 20) + 40, `${what}: ${read} objects`);
+    const entries = store.statistics.entries - before.entries;
+    t.ok(entries <= 6 * (offset + 20) + 200, `${what}: ${entries} entries`);
+  }
+});
+
 test('filling a subnet does not read it again and again', async (t) => {
   const s = await levelStore(t);
   await s.createBucket('ips', {

@@ -1,0 +1,69 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * A list's first page without the rest: objects are read in the order that is
+ * asked for and reading ends with the page. Only for orders that the database
+ * has itself: `_id`, `_key`, or one indexed field that is no list, ascending.
+ */
+
+import { type Bucket, indexOn } from './bucket.js';
+import type { Filter } from './filter.js';
+import {
+  idKey,
+  idRange,
+  indexPrefix,
+  type KeyRange,
+  keyOfObject,
+  objectRange,
+  prefixRange,
+} from './keys.js';
+import { isArrayType } from './scalar.js';
+import type { FindOptions } from './types.js';
+
+/** Keys to walk, and how an entry names its object. */
+export interface Walk {
+  range: KeyRange;
+  keyOf(entry: [key: string, value: string]): string;
+}
+
+const NAMED = ([, value]: [string, string]) => value;
+
+/** @returns the walk that gives the order asked for, or null */
+export function orderedWalk(
+  bucket: Bucket,
+  filter: Filter,
+  options: FindOptions,
+): Walk | null {
+  const [first, ...more] = [options.sort ?? { attribute: '_id' }].flat();
+  if (more.length > 0 || first?.order === 'DESC') return null;
+  const field = first?.attribute ?? '_id';
+  if (field === '_id') {
+    const { low, high } = idRange(bucket.id);
+    const from = leastId(filter);
+    return {
+      range: { low: from > 0 ? idKey(bucket.id, from) : low, high },
+      keyOf: NAMED,
+    };
+  }
+  if (field === '_key') {
+    return {
+      range: objectRange(bucket.id),
+      keyOf: ([key]) => keyOfObject(key),
+    };
+  }
+  const spec = indexOn(bucket, field);
+  const waiting = bucket.reindex?.fields.includes(field) ?? false;
+  if (spec === undefined || waiting || isArrayType(spec.type)) return null;
+  const range = prefixRange(indexPrefix(bucket.id, spec.number));
+  return { range, keyOf: NAMED };
+}
+
+/** The lowest `_id` that a filter admits: where its next page begins. */
+function leastId(filter: Filter): number {
+  if (filter.kind === 'and') return Math.max(...filter.terms.map(leastId));
+  if (filter.kind !== 'ge' || filter.field !== '_id') return 0;
+  const id = Math.ceil(Number(filter.value));
+  return Number.isSafeInteger(id) ? Math.max(0, id) : 0;
+}
