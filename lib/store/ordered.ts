@@ -5,7 +5,8 @@
 /**
  * A list's first page without the rest: objects are read in the order that is
  * asked for and reading ends with the page. Only for orders that the database
- * has itself: `_id`, `_key`, or one indexed field that is no list, ascending.
+ * has itself: `_id`, `_key`, or one indexed field that is no list, ascending; what is
+ * asked for after that orders its ties.
  */
 
 import { type Bucket, indexOn } from './bucket.js';
@@ -30,14 +31,14 @@ export interface Walk {
 
 const NAMED = ([, value]: [string, string]) => value;
 
-/** @returns the walk that gives the order asked for, or null */
+/** @returns the walk that gives the first order asked for, or null */
 export function orderedWalk(
   bucket: Bucket,
   filter: Filter,
   options: FindOptions,
 ): Walk | null {
-  const [first, ...more] = [options.sort ?? { attribute: '_id' }].flat();
-  if (more.length > 0 || first?.order === 'DESC') return null;
+  const [first] = [options.sort ?? { attribute: '_id' }].flat();
+  if (first?.order === 'DESC') return null;
   const field = first?.attribute ?? '_id';
   if (field === '_id') {
     const { low, high } = idRange(bucket.id);

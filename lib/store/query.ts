@@ -54,7 +54,9 @@ export async function find(
   const order = sortOrder(bucket, options.sort);
   const walk = options.noCount === true ? pageWalk(bucket, filter, options) : 0;
   const keys = await collect(reader, bucket, plan, walk || Infinity);
-  if (keys === null) return walkPage(reader, bucket, filter, matches, options);
+  if (keys === null) {
+    return walkPage(reader, bucket, filter, matches, order, options);
+  }
   const objects: StoredObject[] = [];
   for await (const some of fetch(reader, bucket, [...(keys ?? [])])) {
     for (const object of some) if (matches(object)) objects.push(object);
@@ -96,19 +98,25 @@ async function walkPage(
   bucket: Bucket,
   filter: Filter,
   matches: Predicate,
+  order: Order,
   options: FindOptions,
 ): Promise<FindResult<Record<string, unknown>>> {
   const walk = orderedWalk(bucket, filter, options) as Walk;
   const end = pageEnd(options);
+  const [first, ...more]: SortSpec[] = [options.sort ?? []].flat();
   const found: StoredObject[] = [];
   const size = Math.min(PAGE, Math.max(FIRST_TRY, end));
   for await (const entries of pages(reader, walk.range, size)) {
     for await (const some of fetch(reader, bucket, entries.map(walk.keyOf))) {
       for (const object of some) if (matches(object)) found.push(object);
     }
-    if (found.length >= end) break;
+    if (found.length < end) continue;
+    // What ties with the last of the page may belong before it.
+    const [edge, last] = [found[end - 1], found.at(-1)];
+    if (!edge || !last || !first || more.length === 0) break;
+    if (orderBy(bucket, first)(edge, last) !== 0) break;
   }
-  const objects = cut(found, options);
+  const objects = cut(found.sort(order), options);
   return { objects, count: objects.length };
 }
 

@@ -189,17 +189,30 @@ async function step(store: Store, model: Model, rng: Rng): Promise<Model> {
   return typeof expected === 'string' ? model : expected;
 }
 
+/** Unset comes last; texts by their bytes. */
+function compare(a: string | number | undefined, b: typeof a): number {
+  if (a === undefined || b === undefined) {
+    return Number(a === undefined) - Number(b === undefined);
+  }
+  if (typeof a === 'number') return a - Number(b);
+  return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(String(b), 'utf8'));
+}
+
 async function compareFind(store: Store, model: Model, rng: Rng) {
   const [filter, matches] = randomFilter(rng, 3);
+  const sort = rng.pick([undefined, 'size', 'name'] as const);
   const wanted = [...model]
     .filter(([, { value }]) => matches(value))
     .map(([key, { value, etag }]) => ({ key, value, etag }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .sort((a, b) => (sort ? compare(a.value[sort], b.value[sort]) : 0));
   const offset = rng.chance(0.3) ? rng.below(4) : 0;
   const limit = rng.chance(0.3) ? rng.below(4) : 1000;
   const noCount = rng.chance(0.5);
   const found = await store.findObjects('things', filter, {
-    sort: { attribute: '_key' },
+    sort: sort
+      ? [{ attribute: sort }, { attribute: '_key' }]
+      : { attribute: '_key' },
     offset,
     limit,
     noCount,

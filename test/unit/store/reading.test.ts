@@ -82,12 +82,15 @@ test('a page of a list reads the page, not all matches', async (t) => {
     ['(fabric=*)', '_key', 100, numbers(101, 20)],
     ['(fabric=*)', undefined, 0, numbers(4981, 20).reverse()],
     ['(&(_id>=3001)(fabric=*))', '_id', 0, numbers(1981, 20).reverse()],
+    ['(fabric=*)', 'vnet_id _key', 0, numbers(1, 20)],
     ['(_id>=4991)', '_id', 0, numbers(1, 10).reverse()],
   ];
+  const sortBy = (words: string) =>
+    words.split(' ').map((attribute) => ({ attribute }));
   for (const [filter, attribute, offset, wanted] of cases) {
     const before = { ...store.statistics };
     const { objects } = await store.findObjects('nets', filter, {
-      ...(attribute === undefined ? {} : { sort: { attribute } }),
+      ...(attribute === undefined ? {} : { sort: sortBy(attribute) }),
       limit: 20,
       offset,
       noCount: true,
