@@ -65,6 +65,25 @@ export function createLease(options: LeaseOptions): Lease {
   return options.store.shared ? new SharedLease(options) : soleLease();
 }
 
+/** Does `work` as the leader, when it is this process's turn. */
+export async function whileLeading<T>(
+  options: LeaseOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  const lease = createLease(options);
+  await lease.start();
+  try {
+    if (!lease.holds()) {
+      await new Promise<void>((resolve) => {
+        lease.onChange((leads) => leads && resolve());
+      });
+    }
+    return await work();
+  } finally {
+    await lease.stop();
+  }
+}
+
 function soleLease(): Lease {
   return {
     holds: () => true,

@@ -36,6 +36,7 @@ import type { HttpServer } from '#lib/http/types.js';
 import { createLifecycle } from '#lib/service/lifecycle.js';
 import type { Logger } from '#lib/service/log.js';
 import { packageVersion } from '#lib/service/run.js';
+import { whileLeading } from '#lib/store/lease.js';
 import type { Store } from '#lib/store/types.js';
 import { prepareBuckets } from './buckets.js';
 import type { NapiConfig } from './config.js';
@@ -195,8 +196,12 @@ export function createApp(config: NapiConfig, deps: AppDeps): App {
       name: 'initial data',
       async start() {
         const ctx = contextOf(config, deps, store);
-        await prepareBuckets(store);
-        await loadInitialData(ctx);
+        // Several that start at once make networks one after another.
+        const turn = { store, clock, log, name: 'setup', holder: randomUUID() };
+        await whileLeading(turn, async () => {
+          await prepareBuckets(store);
+          await loadInitialData(ctx);
+        });
         parts = assemble(ctx);
       },
     });
