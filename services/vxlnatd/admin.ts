@@ -24,6 +24,8 @@ import type { HeartbeatStatus, Watch } from './heartbeat.js';
 import { lookRoutes } from './look/routes.js';
 import { natReply } from './mapping.js';
 import { exposition } from './metrics.js';
+import type { NatLogStats } from './nat-log/nat-log.js';
+import type { ThreadTime } from './os/threads.js';
 import type { Applied } from './plan.js';
 import { Fields, flowMatch, MATCH_FIELDS } from './query.js';
 import type { ReconcileStatus } from './reconcile.js';
@@ -45,6 +47,9 @@ export interface AdminView {
   /** Null without a control plane. */
   world: (() => World) | null;
   uptimeMs: () => number;
+  threads: () => ThreadTime[];
+  /** Null when no sessions are logged. */
+  natLog: (() => NatLogStats) | null;
 }
 
 /** Most flows in one answer. */

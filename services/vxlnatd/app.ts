@@ -22,9 +22,12 @@ import { ControlPlane } from './control.js';
 import { LazySaver } from './durable.js';
 import type { Engine, EngineEvent, OpenEngine } from './engine.js';
 import { Watch } from './heartbeat.js';
+import { FlowEventReader } from './look/flow-events.js';
+import { NatLog, type NatLogStats } from './nat-log/nat-log.js';
 import type { RunIp } from './os/ip.js';
 import type { Kernel } from './os/kernel.js';
 import { openKernel } from './os/open.js';
+import { threadTimes } from './os/threads.js';
 import type { Step } from './plan.js';
 import { Reconciler } from './reconcile.js';
 import type { RulesFile } from './rules-file.js';
@@ -51,6 +54,8 @@ export class App {
   readonly #stops: (() => Promise<void> | void)[] = [];
   #reconciler: Reconciler | null = null;
   #control: ControlPlane | null = null;
+  #natLog: NatLog | null = null;
+  #logStats = (): NatLogStats => ({ events: 0, lost: 0 });
   #stopped: Promise<void> | null = null;
   #handOver = false;
   /** Where the admin interface listens; known after `start`. */
@@ -94,6 +99,7 @@ export class App {
    * @throws when the file has a fault; nothing has changed then
    */
   async reload(): Promise<void> {
+    this.#natLog?.reopen();
     this.#file?.reload();
     await this.#control?.compare();
     await this.reconciler.recheck();
@@ -121,6 +127,7 @@ export class App {
     const engine = await this.#openEngine((vnet, ip) =>
       resolver?.want(vnet, ip),
     );
+    await this.#startNatLog(engine);
     resolver = await this.#makeResolver(engine, svp);
     const kernel = openKernel(
       this.#config,
@@ -135,6 +142,27 @@ export class App {
     await this.#startAdmin(engine, resolver, started);
     await this.#control?.start();
     if (svp !== null) this.#startShootdowns(svp, resolver);
+  }
+
+  /** The log of sessions, before the first of them. */
+  async #startNatLog(engine: Engine): Promise<void> {
+    const { nat_log, zone_uuid } = this.#config;
+    if (nat_log === null) return;
+    const { clock, log } = this.#deps;
+    const sinks = new NatLog(nat_log, zone_uuid, log);
+    this.#natLog = sinks;
+    const reader = new FlowEventReader(engine, clock, log, (events) =>
+      sinks.write(events),
+    );
+    this.#onStop(async () => {
+      await reader.stop();
+      await sinks.close();
+    });
+    this.#logStats = () => ({
+      events: sinks.stats.events,
+      lost: sinks.stats.lost + reader.lost,
+    });
+    await reader.start();
   }
 
   /** The resolver, with what it knew before a restart. */
@@ -303,6 +331,8 @@ export class App {
         connected: control === null ? null : () => control.connected(),
         world: control === null ? null : () => control.follower.world(),
         uptimeMs: () => clock.monotonic() - started,
+        threads: threadTimes,
+        natLog: this.#natLog && (() => this.#logStats()),
       }),
     );
     this.address = await server.listen(host, port);

@@ -9,6 +9,7 @@
 
 import type { LogLevel } from '#lib/service/log.js';
 import type { EngineConfigDto, IoConfigDto, TimersDto } from './engine.js';
+import type { NatLogConfig } from './nat-log/nat-log.js';
 
 /** The file as people write it; everything that has a default may be absent. */
 export interface ConfigFile {
@@ -31,6 +32,7 @@ export interface ConfigFile {
   heartbeat?: { interval_ms?: number };
   resync_ms?: number;
   startup_grace_ms?: number;
+  nat_log?: Partial<NatLogConfig> | null;
   log_level?: LogLevel;
 }
 
@@ -71,6 +73,8 @@ export interface Config {
   resync_ms: number;
   /** How long a start waits for the control plane before it announces. */
   startup_grace_ms: number;
+  /** Where sessions are logged; null for nowhere. */
+  nat_log: NatLogConfig | null;
   log_level: LogLevel;
 }
 
@@ -156,6 +160,17 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
     heartbeat: object({ interval_ms: milliseconds }),
     resync_ms: milliseconds,
     startup_grace_ms: { type: 'integer', minimum: 0, maximum: 60_000 },
+    nat_log: {
+      ...object({
+        ipfix: {
+          type: ['string', 'null'],
+          pattern: '^(\\d{1,3}\\.){3}\\d{1,3}:\\d{1,5}$',
+        },
+        file: { type: ['string', 'null'], pattern: '^/.+[^/]$' },
+        remotes: { type: 'boolean' },
+      }),
+      type: ['object', 'null'],
+    },
     log_level: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] },
   },
   ['underlay'],
@@ -205,6 +220,9 @@ export function completeConfig(file: ConfigFile): Config {
     heartbeat: { interval_ms: file.heartbeat?.interval_ms ?? 200 },
     resync_ms: file.resync_ms ?? 60_000,
     startup_grace_ms: file.startup_grace_ms ?? 2000,
+    nat_log: file.nat_log
+      ? { ipfix: null, file: null, remotes: false, ...file.nat_log }
+      : null,
     log_level: file.log_level ?? 'info',
   };
 }
@@ -237,6 +255,9 @@ export function configFaults(
   }
   if (config.announce === 'arp' && config.external.interface === null) {
     faults.push('/external/interface: missing; announce "arp" answers on it');
+  }
+  if (config.nat_log?.ipfix === null && config.nat_log.file === null) {
+    faults.push('/nat_log: give ipfix or file, or leave nat_log out');
   }
   if (config.engine.port_low > config.engine.port_high) {
     faults.push('/engine/port_low: above port_high');

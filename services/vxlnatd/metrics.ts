@@ -158,6 +158,42 @@ async function inspectedMetrics(view: AdminView): Promise<string> {
   ].join('');
 }
 
+/** The path of packets: what the kernel's part did, and what was lost. */
+function pathMetrics(view: AdminView): string {
+  const io = view.engine.io();
+  return [
+    family('path', 'gauge', 'By which path packets go.', [
+      [`path="${io.path}"`, 1],
+    ]),
+    family('fast_path_packets', 'counter', 'Translated in the kernel.', [
+      ['direction="out"', io.fast_out],
+      ['direction="in"', io.fast_in],
+    ]),
+    metric('raised_packets', 'counter', 'Given to the engine.', io.raised),
+    family('port_lost_packets', 'counter', 'Lost at a port.', [
+      ['reason="overflow"', io.rx_overflow],
+      ['reason="invalid"', io.rx_invalid],
+      ['reason="refused"', io.tx_refused],
+      ['reason="detour"', io.detour_lost],
+    ]),
+    family(
+      'thread_cpu_seconds',
+      'counter',
+      'Processor time of each packet thread.',
+      view.threads().map(({ name, seconds }) => [`thread="${name}"`, seconds]),
+    ),
+  ].join('');
+}
+
+function natLogMetrics(view: AdminView): string {
+  const stats = view.natLog?.();
+  if (stats === undefined) return '';
+  return [
+    metric('nat_log_events', 'counter', 'Sessions told.', stats.events),
+    metric('nat_log_lost', 'counter', 'Events lost.', stats.lost),
+  ].join('');
+}
+
 /** The whole page. */
 export async function exposition(view: AdminView): Promise<string> {
   const resolver = view.resolver();
@@ -209,6 +245,8 @@ export async function exposition(view: AdminView): Promise<string> {
       view.config.engine.max_flows,
     ),
     dropMetrics(view),
+    pathMetrics(view),
+    natLogMetrics(view),
     await inspectedMetrics(view),
   );
   return pages.join('');

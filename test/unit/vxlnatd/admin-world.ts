@@ -90,6 +90,8 @@ export async function setUp(t: Test) {
       connected: null,
       world: null,
       uptimeMs: () => 7_260_000,
+      threads: () => [{ name: 'vxlnat-lane0', seconds: 1.5 }],
+      natLog: () => ({ events: 7, lost: 1 }),
     }),
   );
   const ask: Live['ask'] = async (url, method) => {
