@@ -105,6 +105,7 @@ void Burst::load(std::size_t i, const Datagram& d, std::size_t length) {
   std::memcpy(at, d.bytes, kSize);
   packets[i].data = at;
   packets[i].length = length;
+  packets[i].path.peer_ip = 0xc0a80901;  // where the hosts live
 }
 
 void print(const char* id, const char* unit, std::vector<double> values,

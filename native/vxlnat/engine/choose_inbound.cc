@@ -42,15 +42,7 @@ Drop by_entry(Context& c, Packet& p, vxlnat_one_to_one& entry) {
 }
 
 Drop by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
-  bool refresh = true;
-  if (p.proto == kTcp) {
-    const TcpStep step = tcp_step(static_cast<FlowState>(flow.state),
-                                  p.data[p.l4 + wire::tcp::kFlags], false);
-    refresh = step.refresh;
-    c.flows.set_state(flow, step.state);
-  }
-  if (refresh) c.flows.seen(flow, c.now);
-  flow.packets_in++;
+  track(c, p, flow, false);
   c.count_in(c.rules.at(flow.rule).vnet_slot, flow.public_slot, p.length);
   const vxlnat_rule& rule = c.rules.at(flow.rule);
   p.vnet = flow.vni_proto >> 8;

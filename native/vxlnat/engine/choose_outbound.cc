@@ -34,15 +34,7 @@ bool may_share(const Packet& p) {
 }
 
 Verdict by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
-  bool refresh = true;
-  if (p.proto == kTcp) {
-    const TcpStep step = tcp_step(static_cast<FlowState>(flow.state),
-                                  p.data[p.l4 + wire::tcp::kFlags], true);
-    refresh = step.refresh;
-    c.flows.set_state(flow, step.state);
-  }
-  if (refresh) c.flows.seen(flow, c.now);
-  flow.packets_out++;
+  track(c, p, flow, true);
   c.count_out(p.vnet_slot, flow.public_slot, p.length);
   p.rule = flow.rule;
   p.translation = {.src = flow.public_ip,

@@ -40,6 +40,9 @@ struct EngineConfig {
   Timers timers;
   std::array<std::uint8_t, 16> seed{};
   bool rst_on_unknown = false;
+  // Take an instance's packets only from the node where it lives (X7). Not in
+  // the contract with JavaScript.
+  bool check_senders = true;
 
   // Room in the other tables; memory is taken at start. Not in the contract
   // with JavaScript: the defaults hold a large zone.

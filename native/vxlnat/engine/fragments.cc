@@ -58,13 +58,7 @@ void release_fragments(Context& c, const FragmentKey& key) {
   for (std::uint32_t slot;
        (slot = c.fragments.take(*entry)) != PacketPool::kNone;) {
     Packet& held = c.fragments.at(slot);
-    if (!held.from_inside || held.turns > 0) {
-      (void)inbound_ip(c, held);
-    } else if (c.rules.find_vnet(held.vnet) == held.vnet_slot) {
-      (void)outbound_ip(c, held);
-    } else {
-      (void)c.drop(held, Drop::kUnknownVnet);
-    }
+    resume(c, held, inbound_ip);
     c.fragments.release(slot);
   }
 }

@@ -22,6 +22,7 @@ Verdict outbound(Context& c, Packet& p) {
 Verdict outbound_ip(Context& c, Packet& p) {
   STAGE(answer_gateway(c, p));  // echo to the router ends here
   STAGE(check_ttl_inside(c, p));
+  STAGE(check_sender(c, p));     // it lives where the frame comes from
   STAGE(choose_outbound(c, p));  // flow, 1:1 entry or rule -> translation
   if (!p.fragment || !p.first) {
     STAGE(rewrite(c, p));
@@ -33,6 +34,16 @@ Verdict outbound_ip(Context& c, Packet& p) {
   const Verdict verdict = depart(c, p);
   release_fragments(c, key);  // what came too early follows
   return verdict;
+}
+
+void resume(Context& c, Packet& p, Verdict (*then)(Context&, Packet&)) {
+  if (!p.from_inside || p.turns > 0) {
+    (void)then(c, p);
+  } else if (c.rules.find_vnet(p.vnet) == p.vnet_slot) {
+    (void)outbound_ip(c, p);
+  } else {
+    (void)c.drop(p, Drop::kUnknownVnet);
+  }
 }
 
 namespace {

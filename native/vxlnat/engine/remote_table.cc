@@ -24,7 +24,8 @@ RemoteTable::RemoteTable(const Memory& memory, const EngineConfig& config,
       key_(key),
       stats_(stats),
       pool_(config.max_waiting, std::max<std::size_t>(config.inner_mtu, 1500)),
-      first_(std::bit_ceil(config.max_vnets), kNone) {
+      first_(std::bit_ceil(config.max_vnets), kNone),
+      unknown_(first_.size()) {
   for (std::uint32_t i = size_; i-- > 0;) {
     remotes_[i].next = free_;
     free_ = i;
@@ -64,22 +65,35 @@ void RemoteTable::begin_asking(vxlnat_remote& remote, Tick now) {
   set_state(remote, RemoteState::kAsked);
   remote.since = now;
   remote.asked = static_cast<std::uint32_t>(now - kAskAgain);
-  remote.prev = asked_last_;
-  remote.next = kNone;
-  (asked_last_ == kNone ? asked_first_ : remotes_[asked_last_].next) =
-      index_of(remote);
-  asked_last_ = index_of(remote);
 }
 
-// Leaves the list of asked ones, and keeps the gauge of known ones.
+void RemoteTable::enter(Line& line, vxlnat_remote& remote) {
+  remote.prev = line.last;
+  remote.next = kNone;
+  (line.last == kNone ? line.first : remotes_[line.last].next) =
+      index_of(remote);
+  line.last = index_of(remote);
+}
+
+void RemoteTable::leave(Line& line, const vxlnat_remote& remote) {
+  (remote.prev == kNone ? line.first : remotes_[remote.prev].next) =
+      remote.next;
+  (remote.next == kNone ? line.last : remotes_[remote.next].prev) = remote.prev;
+}
+
+// Goes from one line to another, and keeps the gauge of known ones.
 void RemoteTable::set_state(vxlnat_remote& remote, RemoteState state) {
   const RemoteState before = state_of(remote);
-  if (before == RemoteState::kAsked) {
-    (remote.prev == kNone ? asked_first_ : remotes_[remote.prev].next) =
-        remote.next;
-    (remote.next == kNone ? asked_last_ : remotes_[remote.next].prev) =
-        remote.prev;
-  }
+  if (before == state) return;
+  if (before == RemoteState::kAsked) leave(asked_, remote);
+  if (before == RemoteState::kNotFound) leave(not_found_, remote);
+  if (state == RemoteState::kAsked) enter(asked_, remote);
+  if (state == RemoteState::kNotFound) enter(not_found_, remote);
+  Unknown& unknown = unknown_of(remote.vni);
+  unknown.asked -= before == RemoteState::kAsked;
+  unknown.asked += state == RemoteState::kAsked;
+  unknown.not_found -= before == RemoteState::kNotFound;
+  unknown.not_found += state == RemoteState::kNotFound;
   if (before == RemoteState::kKnown) {
     stats_.remotes.set(stats_.remotes.read() - 1);
   }
@@ -89,10 +103,24 @@ void RemoteTable::set_state(vxlnat_remote& remote, RemoteState state) {
   remote.state = static_cast<std::uint8_t>(state);
 }
 
+void RemoteTable::doubt(Vni vni, Ip4 ip, Tick now) {
+  if (dry_) return;
+  vxlnat_remote* remote = find(vni, ip);
+  if (remote != nullptr &&
+      static_cast<std::uint32_t>(now) - remote->asked >= kAskAgain) {
+    ask(*remote, now);
+  }
+}
+
+bool RemoteTable::may_ask(Vni vni) {
+  const Unknown& unknown = unknown_of(vni);
+  return unknown.asked < kAskEach && unknown.not_found < size_ / 8 + 1;
+}
+
 Verdict RemoteTable::wait(Packet& packet, Ip4 ip, Tick now) {
   vxlnat_remote* remote = find(packet.vnet, ip);
   if (remote == nullptr && dry_) return Verdict::done();
-  if (remote == nullptr) remote = add(packet.vnet, ip);
+  if (remote == nullptr && may_ask(packet.vnet)) remote = add(packet.vnet, ip);
   if (remote == nullptr) return drop(stats_, packet, Drop::kRemoteTableFull);
   if (state_of(*remote) == RemoteState::kNotFound && now < remote->since) {
     return drop(stats_, packet, Drop::kRemoteNotFound);
@@ -171,8 +199,8 @@ void RemoteTable::not_found(Vni vni, Ip4 ip, Tick retry_at) {
   vxlnat_remote* remote = find(vni, ip);
   if (remote == nullptr) return;
   drop_waiting(*remote, Drop::kRemoteNotFound);
-  set_state(*remote, RemoteState::kNotFound);
   remote->since = retry_at;
+  set_state(*remote, RemoteState::kNotFound);
 }
 
 void RemoteTable::remove(Vni vni, Ip4 ip) {
@@ -202,10 +230,16 @@ void RemoteTable::remove_vnet(Vni vni) {
 }
 
 bool RemoteTable::sweep(Tick now, std::size_t budget) {
-  while (asked_first_ != kNone &&
-         now - remotes_[asked_first_].since >= kGiveUp) {
+  const auto over = [&](std::uint32_t first, Tick after) {
+    return first != kNone && now >= remotes_[first].since + after;
+  };
+  while (over(asked_.first, kGiveUp)) {
     if (budget-- == 0) return true;
-    erase(remotes_[asked_first_], Drop::kRemoteTimeout);
+    erase(remotes_[asked_.first], Drop::kRemoteTimeout);
+  }
+  while (over(not_found_.first, 0)) {
+    if (budget-- == 0) return true;
+    erase(remotes_[not_found_.first], Drop::kRemoteNotFound);
   }
   return false;
 }

@@ -9,7 +9,9 @@
 // at most once a second, and given up after three.
 //
 // Bounds: kWaitEach packets wait for one address and max_waiting in all; the
-// list of misses holds kMisses.
+// list of misses holds kMisses. A vnet may have kAskEach addresses asked for
+// at a time and an eighth of the table for those that nobody knows, so that
+// made-up addresses of one tenant leave room for the others'.
 
 #ifndef VXLNAT_ENGINE_REMOTE_TABLE_H_
 #define VXLNAT_ENGINE_REMOTE_TABLE_H_
@@ -66,6 +68,9 @@ class RemoteTable {
   // Keeps a translated packet for an unknown address and asks for it.
   Verdict wait(Packet& packet, Ip4 ip, Tick now);
 
+  // Asks for a known address again, because a packet speaks against it.
+  void doubt(Vni vni, Ip4 ip, Tick now);
+
   // Records an answer; null when the table is full. `take` then gives what
   // waited, one slot at a time; `at` its packet; `release` ends it.
   vxlnat_remote* set(const SetRemote& answer);
@@ -89,6 +94,16 @@ class RemoteTable {
   static constexpr std::size_t kMisses = 1024;
   static constexpr Tick kAskAgain = 1000;
   static constexpr Tick kGiveUp = 3000;
+  static constexpr std::uint32_t kAskEach = 256;
+
+  struct Line {  // in order of entering
+    std::uint32_t first = kNone;
+    std::uint32_t last = kNone;
+  };
+  struct Unknown {
+    std::uint32_t asked = 0;
+    std::uint32_t not_found = 0;
+  };
 
   static bool is_known(const vxlnat_remote& remote) {
     return remote.state == static_cast<std::uint8_t>(RemoteState::kKnown);
@@ -98,6 +113,9 @@ class RemoteTable {
   vxlnat_remote* add(Vni vni, Ip4 ip);
   void ask(vxlnat_remote& remote, Tick now);
   void begin_asking(vxlnat_remote& remote, Tick now);
+  void enter(Line& line, vxlnat_remote& remote);
+  void leave(Line& line, const vxlnat_remote& remote);
+  bool may_ask(Vni vni);
   void set_state(vxlnat_remote& remote, RemoteState state);
   void drop_waiting(vxlnat_remote& remote, Drop reason);
   void erase(vxlnat_remote& remote, Drop reason);
@@ -106,9 +124,11 @@ class RemoteTable {
   // Calls `visit` with each record of a vnet; it may erase that record.
   template <typename Visit>
   void each_of(Vni vni, Visit&& visit);
-  std::uint32_t& first_of(Vni vni) {
-    return first_[(vni * 0x9e3779b1u >> 7) & (first_.size() - 1)];
+  std::size_t chain_of(Vni vni) const {
+    return (vni * 0x9e3779b1u >> 7) & (first_.size() - 1);
   }
+  std::uint32_t& first_of(Vni vni) { return first_[chain_of(vni)]; }
+  Unknown& unknown_of(Vni vni) { return unknown_[chain_of(vni)]; }
   std::uint32_t index_of(const vxlnat_remote& remote) const {
     return static_cast<std::uint32_t>(&remote - remotes_);
   }
@@ -120,9 +140,10 @@ class RemoteTable {
   Stats& stats_;
   PacketPool pool_;
   std::uint32_t free_ = kNone;
-  std::vector<std::uint32_t> first_;   // by vnet, some share one
-  std::uint32_t asked_first_ = kNone;  // oldest first
-  std::uint32_t asked_last_ = kNone;
+  std::vector<std::uint32_t> first_;  // by vnet, some share one
+  std::vector<Unknown> unknown_;
+  Line asked_;
+  Line not_found_;
   std::array<Miss, kMisses> misses_{};
   std::size_t miss_at_ = 0;
   std::size_t miss_count_ = 0;

@@ -45,7 +45,8 @@ Packet make_error(Context& c, const Packet& p, const IcmpError& error, Ip4 src,
   const std::size_t quote =
       std::min(p.length, kMostBytes - wire::ip::kSize - wire::icmp::kSize);
   e.length = wire::ip::kSize + wire::icmp::kSize + quote;
-  put_header(e.data, e.length, p.data[wire::ip::kTos], kIcmp, src, dst);
+  // Its DS field, and never a congestion mark (I11).
+  put_header(e.data, e.length, p.data[wire::ip::kTos] & 0xfc, kIcmp, src, dst);
   std::uint8_t* icmp = e.data + wire::ip::kSize;
   icmp[0] = error.type;
   icmp[wire::icmp::kCode] = error.code;

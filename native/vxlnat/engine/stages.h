@@ -59,6 +59,8 @@ Verdict answer_arp(Context& c, Packet& p);
 Verdict answer_gateway(Context& c, Packet& p);
 // 4b. A packet whose time has run out is reported to the inside.
 Verdict check_ttl_inside(Context& c, Packet& p);
+// 4c. The outer source is where the overlay says that the sender lives.
+Verdict check_sender(Context& c, Packet& p);
 // 5. Live flow, 1:1 entry or rule decide the translation.
 Verdict choose_outbound(Context& c, Packet& p);
 // 5b. A new flow for a packet that a rule covers.
@@ -81,6 +83,8 @@ std::size_t wire_length(const Packet& p);
 
 // -- both -----------------------------------------------------------------
 
+// What a packet of a flow changes in the flow.
+void track(Context& c, const Packet& p, vxlnat_flow& flow, bool outbound);
 // 5c. ICMP errors: the quoted packet finds the translation. Drop::kCount when
 // it does.
 Drop resolve_error_outbound(Context& c, Packet& p);
@@ -104,6 +108,9 @@ void rewrite_quote(const Context& c, Packet& p);
 Verdict depart(Context& c, Packet& p);
 // 7b. Into a fabric: remote, inner Ethernet, VXLAN.
 Verdict encap(Context& c, Packet& p);
+// A packet that was kept goes on: from `outbound_ip` when it has not been
+// translated, else from `then`.
+void resume(Context& c, Packet& p, Verdict (*then)(Context&, Packet&));
 
 // -- configuration --------------------------------------------------------
 

@@ -69,14 +69,17 @@ inline Bytes make_udp(Ip4 src, std::uint16_t sport, Ip4 dst,
 
 inline constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4, kAck = 16;
 
+inline constexpr std::uint32_t kSequence = 0x11223344;
+
 inline Bytes make_tcp(Ip4 src, std::uint16_t sport, Ip4 dst,
                       std::uint16_t dport, std::uint8_t flags,
                       const Bytes& data = {}, const IpOptions& o = {}) {
   Bytes b(20);
   put16(&b[0], sport);
   put16(&b[2], dport);
-  put32(&b[4], 0x11223344);
-  put32(&b[8], (flags & kAck) != 0 ? 0x55667788 : 0);
+  // Both sides begin with one number and send nothing: all segments are due.
+  put32(&b[4], kSequence + ((flags & kSyn) != 0 ? 0 : 1));
+  put32(&b[8], (flags & kAck) != 0 ? kSequence + 1 : 0);
   b[12] = 0x50;
   b[13] = flags;
   put16(&b[14], 64240);

@@ -169,4 +169,34 @@ TEST("checksum: K7 updates equal computing anew, and back is where it began") {
   }
 }
 
+TEST("checksum: K7 a million random changes equal computing anew") {
+  Random random({3, 4});
+  Bytes b(64);
+  for (int i = 0; i < 1000000; i++) {
+    if (i % 1000 == 0) {
+      for (auto& byte : b) byte = static_cast<std::uint8_t>(random.next());
+      b[0] |= 1;  // all zeros have two sums
+      put16(&b[2], 0);
+      put16(&b[2], checksum(b.data(), b.size()));
+    }
+    // An address and a port, of which one in eight is an edge.
+    const std::uint64_t r = random.next();
+    const Ip4 address = (r & 7) == 0 ? 0xffffffff : static_cast<Ip4>(r >> 32);
+    const auto port = static_cast<std::uint16_t>((r & 56) == 0 ? 0 : r >> 16);
+    const std::size_t at = 4 + (r >> 6) % 28 * 2;
+    Delta change;
+    change.address(get32(&b[at]), address);
+    put32(&b[at], address);
+    change.word(get16(&b[4]), port);
+    put16(&b[4], port);
+    change.update_at(&b[2]);
+    Bytes anew = b;
+    put16(&anew[2], 0);
+    if (checksum(anew.data(), anew.size()) != get16(&b[2])) {
+      CHECK_EQ(get16(&b[2]), checksum(anew.data(), anew.size()));
+      return;
+    }
+  }
+}
+
 }  // namespace vxlnat::test

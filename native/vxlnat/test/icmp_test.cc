@@ -264,4 +264,87 @@ TEST("mtu: too big and open to it is cut into fragments that fit") {
   CHECK_EQ(whole, udp_payload(kServer, 5, kHostA, 6, data));
 }
 
+TEST("icmp: I3 a question from outside for a shared address goes nowhere") {
+  World w;
+  w.add_aip();
+  CHECK(w.outside(make_echo(kServer, kPublic1, 7)).empty());
+  CHECK(w.outside(make_echo(kServer, kPublic1, 7, true)).empty());
+  CHECK_EQ(w.dropped(Drop::kNoFlow), 2u);
+  CHECK_EQ(w.flows(), 0u);
+  const auto out = w.outside(make_echo(kServer, kAip, 7));
+  CHECK_EQ(Seen(out[0].ip).dst, kHostA);
+  CHECK_EQ(Seen(w.inside(make_echo(kHostA, kServer, 7, true))[0].ip).src, kAip);
+}
+
+TEST("icmp: I4 a quote whose IP header has options is restored") {
+  for (std::size_t words = 1; words <= 10; words++) {
+    World w;
+    const IpOptions o = {.options = Bytes(words * 4, 1)};
+    const Bytes was = make_udp(kHostA, 40000, kServer, 53, text("x"), o);
+    const Bytes sent = w.inside(was)[0].ip;
+    const auto out =
+        w.outside(make_icmp(ip4(198, 51, 100, 1), kPublic1, 3, 3, 0, sent));
+    CHECK_EQ(out.size(), 1u);
+    const Seen quoted(Seen(out[0].ip).quote());
+    CHECK_EQ(quoted.src, kHostA);
+    CHECK_EQ(quoted.sport, 40000);
+    CHECK_EQ(quoted.payload, Seen(was).payload);
+  }
+}
+
+TEST("icmp: I4 extensions behind the quote pass under a right checksum") {
+  World w;
+  Bytes sent = w.inside(make_udp(kHostA, 40000, kServer, 53))[0].ip;
+  sent.resize(128);  // as RFC 4884 pads it
+  const Bytes extension = from_hex("2000dfff00080101004001ff");
+  sent.insert(sent.end(), extension.begin(), extension.end());
+  const auto out = w.outside(
+      make_icmp(ip4(198, 51, 100, 1), kPublic1, 11, 0, 0x00200000, sent));
+  CHECK_EQ(out.size(), 1u);
+  const Bytes quote = Seen(out[0].ip).quote();
+  CHECK(std::equal(extension.begin(), extension.end(), quote.begin() + 128));
+  CHECK_EQ(Seen(quote).sport, 40000);
+}
+
+TEST("icmp: I11 a report has the DS field of its cause and no mark") {
+  World w;
+  const auto out = w.inside(
+      make_udp(kHostA, 1, kServer, 53, text("x"), {.ttl = 1, .tos = 0xb9}));
+  CHECK_EQ(out[0].ip[1], 0xb8);
+}
+
+TEST("icmp: I11 nothing is reported about errors and later fragments") {
+  World w;
+  const Bytes about = make_udp(kServer, 53, kHostA, 1);
+  CHECK(
+      w.inside(make_icmp(kHostA, kServer, 3, 3, 0, about, {.ttl = 1})).empty());
+  Bytes later = cut(make_udp(kHostA, 1, kServer, 53, Bytes(100, 1)), 64)[1];
+  later[8] = 1;
+  put16(&later[10], 0);
+  put16(&later[10], checksum(later.data(), 20));
+  CHECK(w.inside(later).empty());
+  CHECK_EQ(w.dropped(Drop::kTtlExceeded), 2u);
+}
+
+TEST("icmp: I13 less than eight quoted bytes find no flow, but an AIP") {
+  World w;
+  w.add_aip(kHostB);
+  const Bytes shared = w.inside(make_udp(kHostA, 1, kServer, 53))[0].ip;
+  const Ip4 router = ip4(198, 51, 100, 1);
+  CHECK(w.outside(make_icmp(router, kPublic1, 3, 3, 0, first(shared, 27)))
+            .empty());
+  CHECK_EQ(w.dropped(Drop::kIcmpNoMatch), 1u);
+  const Bytes own = w.inside(make_udp(kHostB, 1, kServer, 53))[0].ip;
+  const auto out = w.outside(make_icmp(router, kAip, 3, 3, 0, first(own, 27)));
+  CHECK_EQ(get32(&Seen(out[0].ip).quote()[12]), kHostB);
+}
+
+TEST("icmp: I16 an MTU of nought is passed as it is") {
+  World w;
+  const Bytes sent = w.inside(make_udp(kHostA, 1, kServer, 53))[0].ip;
+  const auto out =
+      w.outside(make_icmp(ip4(198, 51, 100, 1), kPublic1, 3, 4, 0, sent));
+  CHECK_EQ(get16(&Seen(out[0].ip).payload[6]), 0);
+}
+
 }  // namespace vxlnat::test

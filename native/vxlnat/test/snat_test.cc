@@ -246,4 +246,46 @@ TEST("snat: flows are listed by filter and page, and one can be ended") {
   CHECK_EQ(w.list(filter).size(), 40u);
 }
 
+TEST(
+    "snat: U6 an answer comes through after 119 seconds, not after five "
+    "minutes") {
+  World w;
+  const Seen sent(w.inside(make_udp(kHostA, 40000, kServer, 53))[0].ip);
+  w.run(119000);
+  CHECK_EQ(w.outside(make_udp(kServer, 53, kPublic1, sent.sport)).size(), 1u);
+  w.run(301000);
+  CHECK(w.outside(make_udp(kServer, 53, kPublic1, sent.sport)).empty());
+  CHECK_EQ(w.dropped(Drop::kNoFlow), 1u);
+}
+
+TEST("snat: U16 UDP without data, with less and with more than it says") {
+  World w;
+  CHECK_EQ(w.inside(make_udp(kHostA, 1, kServer, 53, {})).size(), 1u);
+  // Bytes behind the datagram are the packet's, not the datagram's.
+  Bytes trailing = udp_payload(kHostA, 2, kServer, 53, text("abc"));
+  trailing.insert(trailing.end(), {9, 9, 9});
+  const auto out = w.inside(make_ip(kHostA, kServer, kUdp, trailing));
+  CHECK_EQ(out.size(), 1u);
+  CHECK_EQ(out[0].ip.size(), 20 + trailing.size());
+  Bytes lies = udp_payload(kHostA, 3, kServer, 53, text("abc"));
+  put16(&lies[4], 12);
+  CHECK(w.inside(make_ip(kHostA, kServer, kUdp, lies)).empty());
+  CHECK_EQ(w.dropped(Drop::kBadL4), 1u);
+}
+
+TEST("snat: U8 inside and outside may use the same addresses") {
+  World w;
+  const Prefix prefix = {ip4(203, 0, 113, 0), 24};
+  const Ip4 host = ip4(203, 0, 113, 7);
+  CHECK(w.apply(SetRule{5, 0, prefix, host + 1, kRouterMac1, kPublic1}) ==
+        nullptr);
+  CHECK(w.apply(SetRemote{5, host, kHostMac, kNode, 4789}) == nullptr);
+  const auto out = w.inside(make_udp(host, 1, kServer, 53), 5);
+  CHECK_EQ(Seen(out[0].ip).src, kPublic1);
+  // Another vnet reaches the outside hosts of that prefix.
+  const Seen other(w.inside(make_udp(kHostA, 1, host, 53))[0].ip);
+  CHECK_EQ(other.dst, host);
+  CHECK_EQ(w.outside(make_udp(host, 53, kPublic1, other.sport))[0].vnet, 1u);
+}
+
 }  // namespace vxlnat::test

@@ -194,7 +194,7 @@ TEST("tcp: rst_on_unknown answers the inside, but never a RST") {
   CHECK_EQ(seen.src, kServer);
   CHECK_EQ(seen.dst, kHostA);
   CHECK_EQ(seen.payload[13], kRst);
-  CHECK_EQ(get32(&seen.payload[4]), 0x55667788u);
+  CHECK_EQ(get32(&seen.payload[4]), kSequence + 1);
   CHECK(w.inside(make_tcp(kHostA, 5, kServer, 80, kRst | kAck)).empty());
   CHECK_EQ(w.dropped(Drop::kTcpNoFlow), 2u);
 }
@@ -228,6 +228,121 @@ TEST("tcp: B3 ending a flow between its packets leaves a clean table") {
   }
   w.run(100000);
   CHECK(w.list().empty());
+}
+
+TEST("tcp: T10 a RST with a guessed number passes and changes nothing") {
+  World w;
+  Connection c{w};
+  c.establish();
+  w.run(7000000);
+  for (const std::uint32_t off : {0x80000000u, 0x20000u, 0xffffffffu}) {
+    Bytes rst = make_tcp(kServer, 80, kPublic1, c.outside, kRst);
+    put32(&rst[24], kSequence + 1 + off);
+    Delta change;
+    change.address(kSequence + 1, kSequence + 1 + off);
+    change.update_at(&rst[36]);
+    CHECK_EQ(w.outside(rst).size(), 1u);
+    CHECK_EQ(c.state(), std::string("established"));
+  }
+  // Nor does it buy the connection time.
+  w.run(439000);
+  CHECK_EQ(w.flows(), 1u);
+  w.run(2000);
+  CHECK_EQ(w.flows(), 0u);
+}
+
+TEST("tcp: T10 a RST that is due shortens the time, from either side") {
+  for (const bool from_outside : {true, false}) {
+    World w;
+    Connection c{w};
+    c.establish();
+    CHECK(from_outside ? c.in(kRst) : c.out(kRst));
+    CHECK_EQ(c.state(), std::string("transitory"));
+    w.run(241000);
+    CHECK_EQ(w.flows(), 0u);
+  }
+}
+
+TEST("tcp: T10 a refusal must acknowledge the SYN") {
+  World w;
+  Connection c{w};
+  CHECK(c.out(kSyn));
+  CHECK(c.in(kRst));  // passes, for the host will not believe it either
+  CHECK_EQ(c.state(), std::string("opening"));
+  CHECK(c.in(kRst | kAck));
+  CHECK_EQ(c.state(), std::string("closing"));
+}
+
+TEST("tcp: T3 simultaneous open in each order of the four segments") {
+  // The outside's SYN may come before ours has left: it is not answered, and
+  // is sent again.
+  for (int order = 0; order < 4; order++) {
+    World w;
+    Connection c{w};
+    if (order == 0) {
+      CHECK(w.outside(make_tcp(kServer, 80, kPublic1, 2000, kSyn)).empty());
+      CHECK(c.out(kSyn));
+      CHECK(c.in(kSyn));
+      CHECK(c.in(kSyn | kAck));
+      CHECK(c.out(kSyn | kAck));
+    } else {
+      CHECK(c.out(kSyn));
+      CHECK(c.in(kSyn));
+      CHECK(order == 1 ? c.out(kSyn | kAck) : c.in(kSyn | kAck));
+      CHECK(order == 1 ? c.in(kSyn | kAck) : c.out(kSyn | kAck));
+      if (order == 3) CHECK(c.out(kSyn | kAck));  // sent again
+    }
+    CHECK_EQ(c.state(), std::string("established"));
+    CHECK(c.out(kAck));
+    CHECK(c.in(kAck));
+  }
+}
+
+TEST("tcp: T2 what is sent again and what keeps alive passes") {
+  World w;
+  Connection c{w};
+  for (int i = 0; i < 3; i++) CHECK(c.out(kSyn));
+  for (int i = 0; i < 3; i++) CHECK(c.in(kSyn | kAck));
+  CHECK(c.out(kAck));
+  // A probe for life has the number before the next and no data, or one byte.
+  for (const Bytes& data : {Bytes{}, Bytes{0}}) {
+    Bytes probe = make_tcp(kHostA, 5000, kServer, 80, kAck, data);
+    put32(&probe[24], kSequence);
+    Delta change;
+    change.address(kSequence + 1, kSequence);
+    change.update_at(&probe[36]);
+    CHECK_EQ(w.inside(probe).size(), 1u);
+  }
+  CHECK(c.out(kFin | 8 | kAck));  // data with the FIN
+  CHECK(c.out(kFin | kAck));
+  CHECK(c.in(kAck));
+  CHECK_EQ(c.state(), std::string("fin_out"));
+  CHECK_EQ(w.flows(), 1u);
+}
+
+TEST("tcp: T12 the peer's SYN reopens a closing flow from outside") {
+  World w;
+  Connection c{w};
+  c.establish();
+  CHECK(c.out(kFin | kAck));
+  CHECK(c.in(kFin | kAck));
+  CHECK(c.in(kSyn));
+  CHECK_EQ(c.state(), std::string("opening"));
+  CHECK(c.out(kSyn | kAck));
+  CHECK(c.in(kAck));
+  CHECK_EQ(c.state(), std::string("established"));
+}
+
+TEST("tcp: T18 odd flags open nothing, data on a SYN passes") {
+  World w;
+  for (const int flags : {0, kFin + 0, kFin | kSyn, 0x29, 0x3f, kSyn | kRst}) {
+    CHECK(w.inside(make_tcp(kHostA, 5, kServer, 80,
+                            static_cast<std::uint8_t>(flags)))
+              .empty());
+  }
+  CHECK_EQ(w.flows(), 0u);
+  const Bytes early = make_tcp(kHostA, 5, kServer, 80, kSyn, text("early"));
+  CHECK_EQ(w.inside(early).size(), 1u);
 }
 
 }  // namespace vxlnat::test

@@ -82,6 +82,8 @@ class World final : public Outbox {
     c.max_fragments = 64;
     c.max_held = 64;
     c.seed[0] = 7;
+    // Most tests are about other things than where a sender lives.
+    c.check_senders = false;
     return c;
   }
 
@@ -90,9 +92,10 @@ class World final : public Outbox {
   Outs outside(const Bytes& ip);
   // A whole datagram from the VXLAN header on.
   Outs datagram(const Bytes& bytes, const Path& path = path_in());
-  static Path path_in() {
-    return {.local_ip = kZone, .peer_ip = kNode, .peer_port = 51000, .tos = 0};
+  static Path path_from(Ip4 node) {
+    return {.local_ip = kZone, .peer_ip = node, .peer_port = 51000, .tos = 0};
   }
+  static Path path_in() { return path_from(kNode); }
   static Bytes frame(const Bytes& payload, Vni vnet, Mac dst, int vlan,
                      std::uint16_t type = 0x0800);
 
@@ -109,9 +112,10 @@ class World final : public Outbox {
     now += ms;
     // Once round all records at least.
     std::uint32_t seen = 0;
-    for (bool more = true; more || seen < max_flows_; seen += 65536) {
+    for (bool more = true; more || seen < config_.max_flows; seen += 65536) {
       more = engine->sweep(now, 4096);
     }
+    step_done();
   }
   std::uint64_t flows() const { return engine->stats().flows.read(); }
   std::vector<FlowInfo> list(const FlowFilter& filter = {}) const;
@@ -128,7 +132,12 @@ class World final : public Outbox {
   Outs take() { return std::exchange(out_, {}); }
 
  private:
-  std::uint32_t max_flows_;
+  // Looks at the tables after each step; of large ones less often.
+  void step_done();
+
+  EngineConfig config_;
+  std::uint32_t steps_ = 0;
+
   // With headroom in front, and ending where the memory ends.
   std::vector<std::uint8_t> buffer_;
   Outs out_;
