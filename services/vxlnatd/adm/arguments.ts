@@ -62,6 +62,9 @@ export interface Options {
   watch: boolean;
   once: boolean;
   yes: boolean;
+  /** When, and in which log `who` looks. */
+  at: string | null;
+  log: string | null;
   /** Where `pcap` writes. */
   write: string | null;
   intervalMs: number;
@@ -112,6 +115,8 @@ function parsed(argv: string[]) {
         watch: boolean,
         once: boolean,
         yes: boolean,
+        at: string,
+        log: string,
         write: { ...string, short: 'w' },
         interval: { ...string, short: 'i', default: '1' },
         url: { ...string, short: 'u', default: 'http://127.0.0.1:2960' },
@@ -160,6 +165,8 @@ export function parse(argv: string[]): {
     watch,
     once,
     yes,
+    at: values.at ?? null,
+    log: values.log ?? null,
     write: values.write ?? null,
     intervalMs: seconds * 1000,
     query,

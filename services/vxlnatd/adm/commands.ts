@@ -54,6 +54,9 @@ commands:
   pcap -w FILE [FILTERS]        packets as pcapng; FILE may be - ; also
                                 --point outer,inner,translated,drop (default
                                 drop), --snap BYTES
+  who PUBLIC:PORT --at TIME --log FILE
+                                who had a public port, by the NAT log; also
+                                --proto PROTO, --remote-ip IP
   top [--once]                  vnets, public IPs and drops as they go
 
 filters: --vnet N, --private-ip IP, --public-ip IP, --remote-ip IP,
@@ -184,7 +187,7 @@ async function run(argv: string[], live: Live): Promise<Outcome> {
   if (lasting === undefined && command === undefined) {
     throw new UsageError(`no command "${name}"`);
   }
-  const most = command?.args ?? 0;
+  const most = name === 'who' ? 1 : (command?.args ?? 0);
   if (options.args.length > most) {
     throw new UsageError(`${name}: unexpected "${options.args[most]}"`);
   }

@@ -11,6 +11,7 @@ import { UsageError } from '#lib/errors.js';
 import type { Options } from './arguments.js';
 import { writeFlows, writeStory } from './show.js';
 import { compare, type Look, writeTop } from './top.js';
+import { whoHad } from './who.js';
 
 /** What a run of vxlnatadm left. */
 export interface Outcome {
@@ -41,6 +42,8 @@ export interface Live {
     write: (bytes: Uint8Array) => Promise<void>;
     end: () => Promise<void>;
   };
+  /** The lines of a file; `-` is the standard input. */
+  lines: (path: string) => AsyncIterable<string>;
   /** Resolves to false when the user wants no more. */
   pause: (ms: number) => Promise<boolean>;
   /** Milliseconds from some start. */
@@ -168,4 +171,4 @@ async function top(options: Options, live: Live): Promise<Outcome> {
 /** Commands that last, by name. */
 export const LASTING: Readonly<
   Record<string, (options: Options, live: Live) => Promise<Outcome>>
-> = { trace, pcap, flows: watchFlows, top };
+> = { trace, pcap, flows: watchFlows, top, who: whoHad };

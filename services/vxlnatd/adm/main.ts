@@ -6,7 +6,8 @@
 /** vxlnatadm: the process around `commands.ts`. */
 
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { type Live, vxlnatadm } from './commands.js';
 
 /** Asking takes at most this long, in milliseconds. */
@@ -83,6 +84,10 @@ const live: Live = {
         await once(stream, 'finish');
       },
     };
+  },
+  lines(path) {
+    const input = path === '-' ? process.stdin : createReadStream(path);
+    return createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
   },
   async pause(ms) {
     if (!wanted) return false;

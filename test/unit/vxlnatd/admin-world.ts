@@ -122,6 +122,11 @@ export async function setUp(t: Test) {
         end: async () => {},
       };
     },
+    lines: async function* (path) {
+      yield* Buffer.concat(files.get(path) ?? [])
+        .toString()
+        .split('\n');
+    },
     pause: async () => screen.length < 3,
     now: () => {
       looks += 1000;

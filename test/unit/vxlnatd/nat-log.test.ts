@@ -33,6 +33,7 @@ import {
 } from '../../../services/vxlnatd/nat-log/json-lines.js';
 import { NatLog } from '../../../services/vxlnatd/nat-log/nat-log.js';
 import { who } from '../../../services/vxlnatd/nat-log/who.js';
+import { setUp } from './admin-world.js';
 
 const ZONE = '0a0b0c0d-0000-4000-8000-000000000001';
 const NOON = Date.parse('2026-01-01T12:00:00Z');
@@ -223,6 +224,33 @@ test('who had 3.3.3.2:4242 at noon', async (t) => {
   t.equal(inBlock.length, 1, 'a block answers for its last port');
   const behind = await who(block, { ...asked, public_port: 2304 });
   t.equal(behind.length, 0, 'and not for the one behind it');
+  t.end();
+});
+
+test('vxlnatadm who answers from the log', async (t) => {
+  const { adm, files } = await setUp(t);
+  const end = { ...SESSION, event: 'session_delete', time_ms: NOON + 60_000 };
+  const lines = [SESSION, end as NatEvent].map((e) =>
+    formatLine(e, ZONE, true),
+  );
+  files.set('nat.log', [Buffer.from(lines.join(''))]);
+  const at = (time: string) =>
+    adm('who', '3.3.3.2:4242', '--at', time, '--log', 'nat.log');
+  const found = await at('2026-01-01T12:00:30Z');
+  t.equal(found.status, 0);
+  t.ok(/7382913 +10\.0\.0\.5:40000 +tcp +8\.8\.8\.8:443/.test(found.stdout));
+  const nobody = await at('2026-01-01T12:01:30Z');
+  t.equal(nobody.status, 1, 'nobody had it a minute later');
+  for (const args of [
+    ['who'],
+    ['who', '3.3.3.2'],
+    ['who', '3.3.3.2:0', '--at', '2026-01-01', '--log', 'nat.log'],
+    ['who', '3.3.3.2:4242', '--at', 'noon', '--log', 'nat.log'],
+    ['who', '3.3.3.2:4242', '--at', '2026-01-01'],
+  ]) {
+    const { status, stderr } = await adm(...args);
+    t.equal(status, 2, stderr.trim());
+  }
   t.end();
 });
 
