@@ -125,6 +125,8 @@ export function zoneConfig(lab: Lab, zone: (typeof ZONES)[number]): object {
     underlay: { interface: 'underlay0', ip: zone.ul3, port: 4789 },
     external: { interface: 'ext0', ip: zone.external },
     tun: { name: 'vxn0', mtu: 1500 },
+    // A zone that is killed here is dead, its fast path too.
+    xdp: { pins: null },
     announce: 'arp',
     manage_os: true,
     state_directory: join(lab.directory, `${zone.name}.state`),

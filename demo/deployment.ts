@@ -140,6 +140,15 @@ export async function deploy(
   return deployment;
 }
 
+/** By which way a zone's packets go, and why not by a better one. */
+async function pathOf(zone: (typeof ZONES)[number]): Promise<string> {
+  const { path, path_why } = await new Client(
+    `http://${zone.admin}:2960`,
+  ).must<{ path: string; path_why: string | null }>('GET', '/health');
+  const why = path_why === null ? '' : ` (${path_why})`;
+  return `${zone.name} forwards by ${path}${why}`;
+}
+
 async function deployAll(
   deployment: Deployment,
   tell: (line: string) => void,
@@ -167,6 +176,7 @@ async function deployAll(
   await startCloudapi(deployment);
   await zonesInSync(deployment);
   tell('zone1 and zone2 are up: two identical NAT Reform zones');
+  for (const zone of ZONES) tell(await pathOf(zone));
   await startNodes(deployment);
   tell('three compute nodes run svp-agent, six instances are plugged in');
 }
