@@ -74,6 +74,9 @@ export function createStore(
   return {
     ...bucketOperations(database, writer, clear),
     ...objectOperations(database, writer, hints),
+    // Nobody else has it open.
+    tell: () => {},
+    onTold: () => () => {},
     journal,
     shared: false,
   };

@@ -227,6 +227,15 @@ export interface Store {
   /** Part of a copy (copy.ts): no condition is checked, nothing is new. */
   restore(image: Image): Promise<void>;
 
+  /**
+   * Tells the other processes that have this store open, now or never: nothing
+   * is kept, and nobody answers. For what is observed, not what is decided.
+   * @param text at most 7000 bytes
+   */
+  tell(text: string): void;
+  /** Calls back with what another process tells; returns unsubscribe. */
+  onTold(listener: (text: string) => void): () => void;
+
   readonly journal: Journal;
   /** Whether other processes can have this store open at the same time. */
   readonly shared: boolean;

@@ -36,7 +36,12 @@ import type { HttpServer } from '#lib/http/types.js';
 import { createLifecycle } from '#lib/service/lifecycle.js';
 import type { Logger } from '#lib/service/log.js';
 import { packageVersion } from '#lib/service/run.js';
-import { whileLeading } from '#lib/store/lease.js';
+import {
+  createLease,
+  fenced,
+  type Lease,
+  whileLeading,
+} from '#lib/store/lease.js';
 import type { Store } from '#lib/store/types.js';
 import { prepareBuckets } from './buckets.js';
 import type { NapiConfig } from './config.js';
@@ -93,6 +98,7 @@ interface Parts {
   ctx: NapiContext;
   publisher: Publisher;
   monitor: ZoneMonitor;
+  lease: Lease;
   svp: ReturnType<typeof createSvpService>;
   server: HttpServer;
 }
@@ -114,20 +120,25 @@ function contextOf(
   };
 }
 
-function monitorOf(ctx: NapiContext): ZoneMonitor {
+function monitorOf(whole: NapiContext, lease: Lease): ZoneMonitor {
+  // What it decides is written only while this process leads.
+  const ctx = { ...whole, store: fenced(whole.store, lease) };
   const { vnet, interval_ms, misses, bind } = ctx.config.nat_reform.probe;
-  return new ZoneMonitor(ctx, (report) =>
-    createProber({
-      clock: ctx.clock,
-      log: ctx.log.child({ component: 'probe' }),
-      random: ctx.random,
-      vnet,
-      interval_ms,
-      misses,
-      bind,
-      answered: (zone) => report(zone, { type: 'probe_answered' }),
-      missed: (zone) => report(zone, { type: 'probe_missed' }),
-    }),
+  return new ZoneMonitor(
+    ctx,
+    (report) =>
+      createProber({
+        clock: ctx.clock,
+        log: ctx.log.child({ component: 'probe' }),
+        random: ctx.random,
+        vnet,
+        interval_ms,
+        misses,
+        bind,
+        answered: (zone) => report(zone, { type: 'probe_answered' }),
+        missed: (zone) => report(zone, { type: 'probe_missed' }),
+      }),
+    () => lease.holds(),
   );
 }
 
@@ -153,7 +164,9 @@ function assemble(ctx: NapiContext): Parts {
     log: log.child({ component: 'changefeed' }),
     clock,
   });
-  const monitor = monitorOf(ctx);
+  const name = 'leader';
+  const lease = createLease({ store, clock, log, name, holder: randomUUID() });
+  const monitor = monitorOf(ctx, lease);
   const svp = createSvpService(ctx);
   const journal = store.journal;
   const metrics = createNapiMetrics({ journal, publisher, monitor, svp });
@@ -176,7 +189,7 @@ function assemble(ctx: NapiContext): Parts {
   server.onUpgrade((request, socket, head) =>
     publisher.handleUpgrade(request, socket, head),
   );
-  return { ctx, publisher, monitor, svp, server };
+  return { ctx, publisher, monitor, lease, svp, server };
 }
 
 /**
@@ -204,6 +217,11 @@ export function createApp(config: NapiConfig, deps: AppDeps): App {
         });
         parts = assemble(ctx);
       },
+    });
+    lifecycle.add({
+      name: 'lease',
+      start: () => parts?.lease.start(),
+      stop: () => parts?.lease.stop(),
     });
     lifecycle.add({
       name: 'zone monitor',

@@ -91,3 +91,35 @@ test('kill -9 of one under load loses nothing that it answered', async (t) => {
   t.deepEqual(lost, [], 'all of them are there');
   t.equal(new Set(nics.map(({ ip }) => ip)).size, nics.length, 'no IP twice');
 });
+
+test('a heartbeat that one napi-nat was sent is known to all', async (t) => {
+  const all = await cluster(t, 2);
+  const [one, other] = all as [ServiceProcess, ServiceProcess];
+  const post = (path: string, body: object) =>
+    fetch(`${one.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  const made = await post('/nat_zones', {
+    ul3_ip: '192.168.12.7',
+    external_ip: '9.9.9.7',
+  });
+  const { uuid } = (await made.json()) as { uuid: string };
+  const beat = { progress: 1, position: 0, digest: 'x', flows: 77 };
+  const beats = async () => {
+    for (;;) {
+      const sent = await post(`/nat_zones/${uuid}/heartbeat`, beat);
+      if (sent.status !== 200) return sent.status;
+      beat.progress += 1;
+      const { status } = await get<{ status: { flows: number } | null }>(
+        other,
+        `/nat_zones/${uuid}`,
+      );
+      if (status?.flows === 77) return 'known';
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const waited = new Promise((resolve) => setTimeout(resolve, 30_000).unref());
+  t.equal(await Promise.race([beats(), waited]), 'known');
+});

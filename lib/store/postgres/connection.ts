@@ -32,7 +32,7 @@ export interface Link {
 export interface OwnLink extends Link {
   /** Statements in one flight; the first failure is the one thrown. */
   flight(statements: Statement[]): Promise<Rows[]>;
-  onNotice(heard: (payload: string) => void): void;
+  onNotice(heard: (channel: string, payload: string) => void): void;
   onLost(lost: (error: Error) => void): void;
   end(): Promise<void>;
 }
@@ -143,7 +143,9 @@ export async function openLink(url: string, setup: string): Promise<OwnLink> {
       });
     },
     onNotice(heard) {
-      client.on('notification', ({ payload }) => heard(payload ?? ''));
+      client.on('notification', ({ channel, payload }) =>
+        heard(channel, payload ?? ''),
+      );
     },
     onLost(each) {
       if (lost === null) losers.push(each);

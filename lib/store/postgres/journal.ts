@@ -10,6 +10,7 @@
  * hears of each entry once and in order.
  */
 
+import { randomUUID } from 'node:crypto';
 import type { Clock, Timer } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
 import { META } from '../keys.js';
@@ -33,6 +34,8 @@ export interface JournalOptions {
 
 export interface OpenJournal {
   readonly journal: Journal;
+  tell(text: string): void;
+  onTold(listener: (text: string) => void): () => void;
   /** What this process committed; resolves when its listeners have heard. */
   committed(entries: JournalEntry[]): Promise<void>;
   close(): Promise<void>;
@@ -46,6 +49,10 @@ class Follower implements OpenJournal {
   readonly #table: string;
   readonly #writer: () => Writer;
   readonly #listeners = new Set<(entries: JournalEntry[]) => void>();
+  /** Who hear what other processes tell. */
+  readonly #told = new Set<(text: string) => void>();
+  /** Marks what this process tells itself. */
+  readonly #self = randomUUID();
   #position = 0;
   #horizon = 0;
   #link: OwnLink | null = null;
@@ -100,8 +107,11 @@ class Follower implements OpenJournal {
 
   async #listen(): Promise<void> {
     const { url, schema } = this.#options;
-    const link = await openLink(url, `LISTEN ${quoted(schema)}`);
-    link.onNotice((payload) => {
+    const told = channelOf(schema);
+    const setup = `LISTEN ${quoted(schema)}; LISTEN ${quoted(told)}`;
+    const link = await openLink(url, setup);
+    link.onNotice((channel, payload) => {
+      if (channel === told) return this.#hear(payload);
       const [position = '0', catalog = ''] = payload.split(' ');
       this.#options.catalog.seen(catalog);
       if (Number(position) > this.#position) this.#wake();
@@ -123,6 +133,32 @@ class Follower implements OpenJournal {
         () => this.#relisten(),
       );
     }, RECONNECT_MS).unref();
+  }
+
+  tell(text: string): void {
+    const { readers, schema, log } = this.#options;
+    const values = [channelOf(schema), this.#self + text];
+    readers.query('SELECT pg_notify($1, $2)', values).catch((err: unknown) => {
+      log?.debug({ err }, 'the others could not be told');
+    });
+  }
+
+  onTold(listener: (text: string) => void): () => void {
+    const own = (text: string) => listener(text);
+    this.#told.add(own);
+    return () => void this.#told.delete(own);
+  }
+
+  #hear(payload: string): void {
+    if (payload.startsWith(this.#self)) return;
+    const text = payload.slice(this.#self.length);
+    for (const listener of [...this.#told]) {
+      try {
+        listener(text);
+      } catch (err) {
+        this.#options.log?.error({ err }, 'what was told was not understood');
+      }
+    }
   }
 
   /** Reads counters; returns the position. */
@@ -226,6 +262,11 @@ class Follower implements OpenJournal {
       [this.#horizon],
     );
   }
+}
+
+/** Where processes tell each other what is not kept. */
+function channelOf(schema: string): string {
+  return `${schema.slice(0, 50)} told`;
 }
 
 /** @param writer gives the writer, which is made after the journal */

@@ -94,6 +94,8 @@ export async function openPostgresStore(
   }
   return {
     ...createStore({ schema, readers, catalog, writer, journal }),
+    tell: (text) => follow.tell(text),
+    onTold: (listener) => follow.onTold(listener),
     close() {
       closing ??= close();
       return closing;

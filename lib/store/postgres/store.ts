@@ -34,8 +34,10 @@ export interface Parts {
   journal: Journal;
 }
 
-/** @returns the store without `close`, which belongs to whoever opened it */
-export function createStore(parts: Parts): Omit<Store, 'close'> {
+/** @returns the store without `close` and such, which belong to whoever opened it */
+export function createStore(
+  parts: Parts,
+): Omit<Store, 'close' | 'tell' | 'onTold'> {
   return {
     ...bucketOperations(parts),
     ...readOperations(parts),

@@ -41,29 +41,50 @@ import {
   zoneStatus,
 } from './watch.js';
 
+/** Longest text that processes tell each other. */
+const TOLD_LIMIT = 7000;
+
+interface ToldBeat {
+  zone: string;
+  beat: Heartbeat;
+}
+
+/** A heartbeat for the others; a long list of addresses stays here. */
+function toldBeat(zone: string, beat: Heartbeat): string {
+  const whole: ToldBeat = { zone, beat };
+  const text = JSON.stringify(whole);
+  if (text.length <= TOLD_LIMIT) return text;
+  const short: ToldBeat = { zone, beat: { ...beat, announced: [] } };
+  return JSON.stringify(short);
+}
+
 /** The watch over all zones. */
 export class ZoneMonitor {
   readonly #ctx: NapiContext;
   readonly #config: LivenessConfig;
   readonly #prober: Prober | null;
+  readonly #leads: () => boolean;
   readonly #zones = new Map<string, WatchedZone>();
   readonly #digests = createDigestTracker();
   /** Entries committed while the first snapshot is being read. */
   #early: JournalEntry[] | null = [];
-  #unsubscribe: (() => void) | null = null;
+  #unsubscribe: (() => void)[] = [];
   #timer: Timer | null = null;
   #lastTick = 0;
 
   /**
    * @param makeProber given the two calls that a prober reports to; null when
    *   there is no data path to probe
+   * @param leads whether this process decides; others only observe
    */
   constructor(
     ctx: NapiContext,
     makeProber:
       | ((report: (zone: string, seen: Observation) => void) => Prober)
       | null,
+    leads: () => boolean = () => true,
   ) {
+    this.#leads = leads;
     const { probe, heartbeat } = ctx.config.nat_reform;
     this.#ctx = ctx;
     this.#config = { ...LIVENESS_DEFAULTS, probe, heartbeat };
@@ -74,10 +95,13 @@ export class ZoneMonitor {
   /** Reads the zones and begins to watch. */
   async start(): Promise<void> {
     const { store, clock } = this.#ctx;
-    this.#unsubscribe = store.journal.onCommit((entries) => {
-      if (this.#early) this.#early.push(...entries);
-      else this.#follow(entries);
-    });
+    this.#unsubscribe = [
+      store.journal.onCommit((entries) => {
+        if (this.#early) this.#early.push(...entries);
+        else this.#follow(entries);
+      }),
+      store.onTold((text) => this.#told(text)),
+    ];
     const { position, fabrics, one_to_ones, zones } = await readDataplane(
       this.#ctx,
     );
@@ -95,7 +119,7 @@ export class ZoneMonitor {
 
   stop(): void {
     this.#timer?.cancel();
-    this.#unsubscribe?.();
+    for (const each of this.#unsubscribe) each();
     this.#prober?.stop();
   }
 
@@ -106,13 +130,26 @@ export class ZoneMonitor {
   heartbeat(uuid: string, beat: Heartbeat): HeartbeatReply {
     const watched = this.#zones.get(uuid);
     if (watched === undefined) throw notFound('NAT zone not found');
-    watched.beat = beat;
-    this.#observe(uuid, { type: 'heartbeat', progress: beat.progress });
+    this.#beat(uuid, watched, beat);
+    // A zone speaks to one napi-nat; whoever leads must know it too.
+    this.#ctx.store.tell(toldBeat(uuid, beat));
     return {
       state: watched.zone.state,
       position: this.#ctx.store.journal.position(),
       interval_ms: this.#config.heartbeat.interval_ms,
     };
+  }
+
+  #beat(uuid: string, watched: WatchedZone, beat: Heartbeat): void {
+    watched.beat = beat;
+    this.#observe(uuid, { type: 'heartbeat', progress: beat.progress });
+  }
+
+  /** A heartbeat that another process was sent. */
+  #told(text: string): void {
+    const { zone, beat } = JSON.parse(text) as ToldBeat;
+    const watched = this.#zones.get(zone);
+    if (watched !== undefined) this.#beat(zone, watched, beat);
   }
 
   /** What is known of a zone; null when it is not watched (yet). */
@@ -200,6 +237,7 @@ export class ZoneMonitor {
   #consider(uuid: string): void {
     const watched = this.#zones.get(uuid);
     if (watched === undefined || watched.busy !== null) return;
+    if (!this.#leads()) return;
     const { verdict } = watched.liveness;
     const { state } = watched.zone;
     const idle = state === 'new' || state === 'down';

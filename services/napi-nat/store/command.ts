@@ -34,7 +34,10 @@ export async function runStoreCopy(words: string[]): Promise<number> {
   const [noun, verb, from, to, ...more] = words;
   const known = noun === 'store' && verb === 'copy' && more.length === 0;
   if (!known || from === undefined || to === undefined) {
-    throw new UsageError('store copy FROM TO is expected; see --help');
+    const said = words.join(' ');
+    throw new UsageError(
+      `"${said}" is no command; store copy FROM TO is the only one (see --help)`,
+    );
   }
   const source = storeAt(from);
   if ('directory' in source && !existsSync(source.directory)) {
