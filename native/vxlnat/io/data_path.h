@@ -14,8 +14,9 @@
 // it can send (unknown neighbours).
 //
 // Life: `open`, which takes over the tables that a predecessor has left in the
-// kernel, `start`, the owner gives the engine its rules, and `attach`; in the end `close`. Until `attach` all packets go by socket and
-// device, or by the program that the predecessor left.
+// kernel, `start`, the owner gives the engine its rules, and `attach`; in the
+// end `close`. Until `attach` all packets go by socket and device, or by the
+// program that the predecessor left.
 
 #ifndef VXLNAT_IO_DATA_PATH_H_
 #define VXLNAT_IO_DATA_PATH_H_
