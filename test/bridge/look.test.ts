@@ -76,6 +76,15 @@ test('a real engine is looked into', {
       router_mac: '90:b8:d0:00:00:01',
       public_ip: '192.0.2.77',
     },
+    // Packets are taken only from the node where their sender lives.
+    {
+      op: 'set_remote',
+      vnet: 7,
+      ip: '10.0.0.5',
+      mac: '90:b8:d0:00:00:aa',
+      ul3_ip: '127.0.0.1',
+      ul3_port: PORT,
+    },
   ]);
   t.equal(results[0]?.error, null);
 
