@@ -8,6 +8,8 @@
 // and the patch. Flag bit 0: from inside; bits 1 and 2: whose packet; bit 3:
 // checksums are not mended; bits 4 and 5: the kind of error.
 
+#include <algorithm>
+
 #include "fuzz/cloud.h"
 #include "fuzz/flows.h"
 
@@ -80,7 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
     for (std::size_t i = 0; i < patch.size() && 20 + at + i < b.size(); i++) {
       b[20 + at + i] = patch[i];
     }
-    b.resize(b.size() - cut % 64);
+    b.resize(std::max<std::size_t>(b.size(), 64) - cut % 64);
     if (b.size() >= 20) put16(&b[2], static_cast<std::uint16_t>(b.size()));
     if ((flags & 8) == 0) Cloud::mend(b, 0);
     if (inside) b = Cloud::framed(b);

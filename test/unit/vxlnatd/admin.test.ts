@@ -130,7 +130,7 @@ test('/metrics is well-formed text', async (t) => {
     .split('\n')
     .filter(
       (line) =>
-        !/^(# (HELP|TYPE) \w+ .+|\w+(\{reason="\w+"\})? -?\d+(\.\d+)?)$/.test(
+        !/^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"\})? -?\d+(\.\d+)?)$/.test(
           line,
         ),
     );

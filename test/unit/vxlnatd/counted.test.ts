@@ -85,7 +85,7 @@ test('/metrics has vnets, public IPs, refusals and the hottest remote', async (t
     .split('\n')
     .filter(
       (line) =>
-        !/^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[\w.]+"(,\w+="\w+")*\})? -?\d+(\.\d+)?)$/.test(
+        !/^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[\w.-]+"(,\w+="\w+")*\})? -?\d+(\.\d+)?)$/.test(
           line,
         ),
     );
