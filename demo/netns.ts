@@ -83,7 +83,8 @@ export class Lab {
 
   /**
    * Lays a cable: a veth pair with one end in each machine, both up. Checksum
-   * offload stays as the kernel has it, as between two real hosts.
+   * offload stays as the kernel has it, as between two real hosts; GRO is on,
+   * as on a network card.
    */
   async cable(
     a: { machine: string; device: string; mac?: string },
@@ -102,6 +103,10 @@ export class Lab {
         '',
       ].join('\n'),
     );
+    // What an XDP program sends into a cable arrives only where GRO is on.
+    for (const end of [a, b]) {
+      await this.exec(end.machine, ['ethtool', '-K', end.device, 'gro', 'on']);
+    }
   }
 
   /** Runs a command in a machine to its end and returns what it printed. */

@@ -64,7 +64,8 @@ async function addDevice(
     `id ${vnet.vnet_id} dstport ${config.vxlan_port}`,
     `local ${formatIpv4(config.underlay_ip)}`,
     ...(under === null ? [] : [`dev ${under}`]),
-    'nolearning proxy l2miss l3miss',
+    // A zero checksum, as RFC 7348 section 5 wants it.
+    'noudpcsum nolearning proxy l2miss l3miss',
   ];
   await commands.run('ip', words.join(' '));
 }
