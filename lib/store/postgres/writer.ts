@@ -39,6 +39,8 @@ const IDLE_MS = 750;
 const LOCK_MS = 10_000;
 const ATTEMPTS = 5;
 const PAUSE_MS = 200;
+/** SQLSTATE of PostgreSQL's "transaction ID is in the future". */
+const INVALID_PARAMETER_VALUE = '22023';
 
 export interface WriterOptions {
   url: string;
@@ -269,6 +271,24 @@ async function commit(
   }
 }
 
+/**
+ * A server that crashed before the transaction left any trace on its disk does
+ * not know the number: for it, it lies in the future.
+ */
+async function statusOf(link: OwnLink, transaction: string): Promise<unknown> {
+  try {
+    const { rows } = await link.query(
+      'SELECT pg_xact_status($1::xid8) AS status',
+      [transaction],
+    );
+    return rows[0]?.['status'];
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === INVALID_PARAMETER_VALUE) return 'aborted';
+    throw error;
+  }
+}
+
 /** Asks what became of a transaction whose COMMIT was not answered. */
 async function wasCommitted(
   { url }: WriterOptions,
@@ -277,12 +297,8 @@ async function wasCommitted(
   for (let attempt = 0; ; attempt += 1) {
     const link = await openLink(url, 'SELECT 1').catch(() => null);
     if (link !== null) {
-      const { rows } = await link.query(
-        'SELECT pg_xact_status($1::xid8) AS status',
-        [transaction],
-      );
+      const status = await statusOf(link, transaction);
       await link.end();
-      const status = rows[0]?.['status'];
       if (status !== 'in progress') return status === 'committed';
     }
     if (attempt === 50) {
