@@ -6,6 +6,7 @@ NODE_PREFIX := $(shell node -p \
   'require("path").dirname(require("path").dirname(process.execPath))')
 NODEDIR := $(if $(wildcard $(NODE_PREFIX)/include/node/node_api.h),\
   --nodedir=$(NODE_PREFIX))
+NATIVE_TESTS := test test-fastpath test-tsan regress
 ADDON := native/vxlnat/build/Release/vxlnat.node
 TS := $(shell git ls-files -co --exclude-standard '*.ts')
 CXX_FILES := $(shell git ls-files -co --exclude-standard \
@@ -61,7 +62,7 @@ check: node_modules/.installed
 test: all
 	@scripts/setup test
 	@node dist/test/run.js \
-	  --native '$(MAKE) --no-print-directory -C native/vxlnat test test-fastpath regress'
+	  --native '$(MAKE) --no-print-directory -C native/vxlnat $(NATIVE_TESTS)'
 
 demo: all
 	@scripts/setup demo
