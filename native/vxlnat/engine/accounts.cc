@@ -27,7 +27,10 @@ void Accounts::count(const vxlnat_flow& flow, FlowState state, bool in) {
   vnets_[slot].flows += step;
   vnets_[slot].opening += opening;
   publics_[flow.public_slot] += step;
-  if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) return;
+  if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) {
+    vnets_[slot].uncounted += step;
+    return;
+  }
   Host* host = hosts_.find(slot, flow.private_ip);
   host->flows += step;
   host->opening += opening;

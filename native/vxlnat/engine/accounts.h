@@ -31,6 +31,7 @@ struct VnetLoad {
   std::uint32_t flows = 0;
   std::uint32_t opening = 0;
   std::uint32_t hosts = 0;
+  std::uint32_t uncounted = 0;  // flows of hosts that found no room
   Pace pace;
 };
 
@@ -62,6 +63,12 @@ class Accounts {
   }
   Host* host(std::uint32_t vnet_slot, Ip4 ip) {
     return hosts_.find(vnet_slot, ip);
+  }
+  // Whether a host has live flows; true where that is not known.
+  bool may_have_flows(std::uint32_t vnet_slot, Ip4 ip) {
+    const Host* found = host(vnet_slot, ip);
+    return (found != nullptr && found->flows > 0) ||
+           vnets_[vnet_slot].uncounted > 0;
   }
   // The host, made if it must be; null when there is no room.
   Host* make_host(std::uint32_t vnet_slot, Ip4 ip);

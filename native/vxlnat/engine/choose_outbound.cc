@@ -78,7 +78,7 @@ bool begins_anew(const Packet& p, const vxlnat_flow& flow) {
 Verdict later_fragment(Context& c, Packet& p) {
   if (recall_fragment(c, p, p.vnet)) return Verdict::proceed();
   vxlnat_one_to_one* entry = c.one_to_ones.find_private(p.vnet, p.src);
-  if (entry != nullptr) return by_entry(c, p, *entry);
+  if (entry != nullptr && !waits_for_first(c, p)) return by_entry(c, p, *entry);
   if (c.rules.match(p.vnet_slot, p.src) == kNoSlot) {
     return c.drop(p, Drop::kSpoofedSource);
   }

@@ -92,6 +92,8 @@ Drop resolve_error_inbound(Context& c, Packet& p);
 // Fragments: a later one finds what the first left; the first leaves it; what
 // came too early follows.
 bool recall_fragment(Context& c, Packet& p, std::uint32_t realm);
+// Whether a later fragment from a host with a 1:1 entry must wait.
+bool waits_for_first(Context& c, const Packet& p);
 Verdict hold_fragment(Context& c, Packet& p, std::uint32_t realm);
 Verdict remember_fragment(Context& c, Packet& p, std::uint32_t realm);
 void release_fragments(Context& c, const FragmentKey& key);

@@ -134,6 +134,70 @@ TEST("fragments: hairpins carry them, in order and not") {
   }
 }
 
+TEST("fragments: F1 pieces of a flow from before an AIP leave alike") {
+  for (const bool reversed : {false, true}) {
+    World w;
+    CHECK_EQ(w.inside(make_udp(kHostA, 7, kServer, 53)).size(), 1u);
+    w.add_aip();
+    // Of the flow, and of a new exchange, which is the entry's.
+    for (const std::uint16_t port : {std::uint16_t{7}, std::uint16_t{8}}) {
+      auto pieces = cut(make_udp(kHostA, port, kServer, 53, Bytes(2000, 1),
+                                 {.id = port, .fragment = 0}),
+                        400);
+      if (reversed) std::reverse(pieces.begin(), pieces.end());
+      const Outs out = send_all(w, pieces);
+      CHECK_EQ(out.size(), pieces.size());
+      CHECK_EQ(Seen(join(out)).src, port == 7 ? kPublic1 : kAip);
+    }
+    CHECK_EQ(w.engine->stats().fragments.read(), 2u);
+    // Without a flow nothing waits and nothing is remembered.
+    w.run(400'000);
+    auto last = cut(big(kHostA, kServer, 7, 53, 1), 400);
+    std::reverse(last.begin(), last.end());
+    CHECK_EQ(w.inside(last[0]).size(), 1u);
+    CHECK_EQ(w.engine->stats().fragments.read(), 0u);
+  }
+}
+
+TEST("fragments: F1 pieces from an AIP to a shared address turn alike") {
+  for (const bool reversed : {false, true}) {
+    World w;
+    w.add_aip();
+    // B has asked the AIP, and A answers in pieces.
+    const Seen asked(w.inside(make_udp(kHostB, 9, kAip, 53))[0].ip);
+    CHECK_EQ(asked.src, kPublic1);
+    auto pieces = cut(big(kHostA, kPublic1, 53, asked.sport, 1), 400);
+    if (reversed) std::reverse(pieces.begin(), pieces.end());
+    const Outs out = send_all(w, pieces);
+    CHECK_EQ(out.size(), pieces.size());
+    for (const Out& each : out) CHECK(each.inside);
+    CHECK_EQ(Seen(join(out)).dst, kHostB);
+    // What is nobody's here may be another zone's: all of it goes on.
+    auto other = cut(big(kHostA, kPublic1, 53, 1, 1), 400);
+    if (reversed) std::reverse(other.begin(), other.end());
+    for (Bytes& piece : other) put16(&piece[4], 0x777);
+    for (Bytes& piece : other) {
+      put16(&piece[10], 0);
+      put16(&piece[10], checksum(piece.data(), 20));
+    }
+    const Outs away = send_all(w, other);
+    CHECK_EQ(away.size(), other.size());
+    for (const Out& each : away) CHECK(!each.inside);
+    CHECK_EQ(Seen(join(away)).src, kAip);
+  }
+}
+
+TEST("fragments: F1 a piece of a former AIP does not leave by it") {
+  World w;
+  CHECK_EQ(w.inside(make_udp(kHostA, 7, kServer, 53)).size(), 1u);
+  w.add_aip();
+  const auto pieces = cut(big(kHostA, kServer, 8, 53, 1), 1400);
+  CHECK_EQ(w.inside(pieces[0]).size(), 1u);
+  CHECK(w.apply(RemoveOneToOne{1, kHostA}) == nullptr);
+  w.add_aip(kHostB);
+  CHECK(w.inside(pieces[1]).empty());
+}
+
 TEST("fragments: tiny first ones and overlaps of the header are dropped") {
   World w;
   const Bytes tcp =

@@ -367,16 +367,16 @@ class Pair {
   // would have left whole, in the same pieces.
   void send_pieces() {
     const Vni v = 1 + pick(4);
+    const bool turns = one_in(4);
+    const Ip4 to = turns ? ip4(3, 3, 3, 2) + pick(6) : kServer + pick(2);
+    const std::uint32_t port = turns && one_in(2) ? 2000 + pick(31) : 53;
     const Bytes whole =
-        make_udp(host(pick(6)), static_cast<std::uint16_t>(1 + pick(3)),
-                 kServer + pick(2), 53, Bytes(100 + pick(2000), 7),
+        make_udp(host(pick(6)), static_cast<std::uint16_t>(1 + pick(3)), to,
+                 static_cast<std::uint16_t>(port), Bytes(100 + pick(2000), 7),
                  {.id = next_id_++, .fragment = 0});
     std::vector<Bytes> pieces = cut(whole, 8 + 8 * (5 + pick(100)));
     if (pieces.size() < 2 || pieces.size() > 16) return;
-    // What comes early is the entry's when there is one, for 1:1 traffic waits
-    // for nothing; so a flow from before the entry needs the first piece first.
-    const bool in_order = twin_.entry_inside(v, Seen(whole).src) != nullptr;
-    for (std::size_t i = pieces.size(); i > 1 && !in_order; i--) {
+    for (std::size_t i = pieces.size(); i > 1; i--) {
       std::swap(pieces[i - 1], pieces[pick(static_cast<std::uint32_t>(i))]);
     }
     Outs all;
