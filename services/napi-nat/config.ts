@@ -61,6 +61,10 @@ export interface NapiConfig {
       sharing: 'shared' | 'per-owner';
       placement: 'spread' | 'standby';
       max_fabrics_per_public?: number;
+      /** What a zone that joins or returns gets: new work, or its share. */
+      on_join?: 'keep' | 'rebalance';
+      /** By owner: compute nodes whose zones are to serve its fabrics. */
+      pins?: Record<string, string[]>;
     };
     /** Name or UUID of the network that public IPs are taken from. */
     public_network: string;
@@ -148,6 +152,12 @@ const natReform = {
         sharing: { enum: ['shared', 'per-owner'] },
         placement: { enum: ['spread', 'standby'] },
         max_fabrics_per_public: count,
+        on_join: { enum: ['keep', 'rebalance'] },
+        pins: {
+          type: 'object',
+          propertyNames: uuid,
+          additionalProperties: { type: 'array', minItems: 1, items: uuid },
+        },
       },
     },
     public_network: text,

@@ -23,8 +23,9 @@
  * as neighbours when they share a /24, the prefix that Triton's underlay
  * networks have. Elsewhere the rewired rows do the work alone.
  *
- * A zone that returns gets new work only; nothing moves back ("keep"). The
- * last zone keeps its work and its state whatever happens to it.
+ * A zone that returns gets new work only ("keep"), or its share afterwards
+ * ("rebalance", nat-reform/share.ts). The last zone keeps its work and its
+ * state whatever happens to it.
  *
  * The decision is taken again from fresh reads whenever the ledger or a row
  * changed meanwhile, and it queues before other placements.
@@ -34,32 +35,26 @@ import type { ZoneState } from '#lib/model/dataplane.js';
 import { cidrOf, contains } from '#lib/net/cidr.js';
 import { parseIpv4 } from '#lib/net/ipv4.js';
 import { and, eq } from '#lib/store/filter-text.js';
-import type { BatchRequest, StoredObject } from '#lib/store/types.js';
+import type { StoredObject } from '#lib/store/types.js';
 import { type Changes, commit, merge } from './commit.js';
 import type { NapiContext } from './context.js';
+import { type Ledger, loadOf, readLedger } from './nat-reform/ledger.js';
 import {
-  advancedLedger,
-  type Ledger,
-  loadOf,
-  negated,
-  readLedger,
-} from './nat-reform/ledger.js';
+  moveChanges,
+  putZones,
+  type Standing,
+  type Zones,
+} from './nat-reform/moves.js';
 import {
-  findFabricsOf,
   placementPolicy,
   placementZones,
   readZones,
 } from './nat-reform/state.js';
-import { type MovePlan, planMove } from './placement.js';
+import { type MovePlan, planMove, planRescue } from './placement-moves.js';
 import { findPublics } from './public/find.js';
-import {
-  type PublicRecord,
-  placementPublic,
-  publicEvent,
-  putPublic,
-} from './public/record.js';
-import { type RouterMove, routersChanges } from './ul3/rows.js';
-import { putZone, type ZoneRecord, zoneEvent } from './zone/record.js';
+import { placementPublic } from './public/record.js';
+import type { ZoneRecord } from './zone/record.js';
+import { fallen, passedOn, raised } from './zone/states.js';
 
 /** Zones whose UL3s share this prefix can take over each other's. */
 const NEIGHBOUR_BITS = 24;
@@ -82,16 +77,9 @@ const UNCHANGED: FailoverResult = {
   aips: 0,
 };
 
-type Zones = StoredObject<ZoneRecord>[];
-type Publics = StoredObject<PublicRecord>[];
-
 /** Everything that a decision about a lost zone needs, read afresh. */
-interface Scene {
+interface Scene extends Standing {
   lost: StoredObject<ZoneRecord>;
-  zones: Zones;
-  snat: Publics;
-  aips: Publics;
-  ledger: Ledger;
   plan: MovePlan | null;
 }
 
@@ -105,10 +93,12 @@ export function areNeighbours(a: ZoneRecord, b: ZoneRecord): boolean {
   return contains(cidrOf(left, NEIGHBOUR_BITS), right);
 }
 
+/** @param takeover whether an heir is to answer for the lost zone's UL3 */
 async function readScene(
   ctx: NapiContext,
   uuid: string,
   suspects: ReadonlySet<string>,
+  takeover: boolean,
 ): Promise<Scene | null> {
   const ledger = await readLedger(ctx.store);
   const zones = await readZones(ctx);
@@ -121,7 +111,9 @@ async function readScene(
   const trusted = zones.filter(
     ({ value }) => value.uuid === uuid || !suspects.has(value.uuid),
   );
-  const near = trusted.filter(({ value }) => areNeighbours(lost.value, value));
+  const near = trusted.filter(
+    ({ value }) => takeover && areNeighbours(lost.value, value),
+  );
   const plan = planMove({
     lost: uuid,
     zones: placementZones(trusted, ledger),
@@ -134,123 +126,27 @@ async function readScene(
   return { lost, zones, snat, aips, ledger, plan };
 }
 
-/** Public IPs to their new zones; AIPs go where their fabric's router goes. */
-function movePublics(scene: Scene, plan: MovePlan): Changes {
-  const to = new Map(plan.moves.map((move) => [move.ip, move.to]));
-  const moved = [...scene.snat, ...scene.aips].flatMap((stored) => {
-    const zone = to.get(stored.value.follows ?? stored.value.ip);
-    if (zone === undefined) return [];
-    return [
-      { etag: stored._etag, value: { ...stored.value, zone_uuid: zone } },
-    ];
-  });
-  return {
-    requests: moved.map(({ value, etag }) => putPublic(value, etag)),
-    events: moved.map(({ value }) => publicEvent(value, 'zone')),
-  };
-}
-
-/** Default routers of all fabrics on the moved public IPs. */
-async function moveRouters(
-  ctx: NapiContext,
-  scene: Scene,
-  plan: MovePlan,
-): Promise<{ changes: Changes; fabrics: number }> {
-  const lost = scene.lost.value.uuid;
-  const found = await Promise.all(
-    plan.moves.map(async ({ ip, to }) =>
-      (await findFabricsOf(ctx, ip)).map(
-        (fabric): RouterMove => ({
-          network: fabric,
-          router_mac: fabric.router_mac,
-          zone_uuid: to,
-          previous_zone_uuid: lost,
-        }),
-      ),
-    ),
-  );
-  const moves = found.flat();
-  const changes = await routersChanges(ctx, moves);
-  return { changes, fabrics: moves.length };
-}
-
-function moveLoad(scene: Scene, plan: MovePlan): BatchRequest {
-  const loads = new Map(
-    scene.snat.map(({ value }) => [
-      value.ip,
-      { fabrics: value.fabrics, addresses: value.addresses },
-    ]),
-  );
-  const shifts = plan.moves.flatMap(({ ip, to }) => {
-    const load = loads.get(ip);
-    if (load === undefined) return [];
-    return [
-      { zone: scene.lost.value.uuid, load: negated(load) },
-      { zone: to, load },
-    ];
-  });
-  return advancedLedger(scene.ledger, shifts);
-}
-
-/** UL3s that the lost zone answered for go to its heir where they can. */
-function passOnTakeovers(scene: Scene, heir: string | null): Changes {
-  const lost = scene.lost.value.uuid;
-  const next = scene.zones.find(({ value }) => value.uuid === heir)?.value;
-  const served = scene.zones.filter(
-    ({ value }) => value.ul3_served_by === lost && value.uuid !== lost,
-  );
-  const changed = served.map(({ value, _etag }) => {
-    const { ul3_served_by: _old, ...rest } = value;
-    const can = next !== undefined && areNeighbours(value, next);
-    const record: ZoneRecord = can
-      ? { ...rest, ul3_served_by: next.uuid }
-      : rest;
-    return { record, etag: _etag };
-  });
-  return {
-    requests: changed.map(({ record, etag }) => putZone(record, etag)),
-    events: changed.map(({ record }) => zoneEvent(record, 'state')),
-  };
-}
-
-/** A standby zone that was given work is in reserve no more. */
-function promote(scene: Scene, plan: MovePlan): Changes {
-  const busy = new Set(plan.moves.map((move) => move.to));
-  const woken = scene.zones.filter(
-    ({ value }) => value.state === 'standby' && busy.has(value.uuid),
-  );
-  const records = woken.map(({ value, _etag }) => ({
-    record: { ...value, state: 'up' as const },
-    etag: _etag,
-  }));
-  return {
-    requests: records.map(({ record, etag }) => putZone(record, etag)),
-    events: records.map(({ record }) => zoneEvent(record, 'state')),
-  };
-}
-
 /** The batch that takes a zone's work away, without the zone's own row. */
 async function evacuation(
   ctx: NapiContext,
   scene: Scene,
   plan: MovePlan,
 ): Promise<{ changes: Changes; result: FailoverResult }> {
-  const routers = await moveRouters(ctx, scene, plan);
-  const changes = merge(
-    movePublics(scene, plan),
-    passOnTakeovers(scene, plan.heir),
-    promote(scene, plan),
-    { requests: [moveLoad(scene, plan)], events: [] },
-    routers.changes,
-  );
-  const result = {
-    moved: true,
-    heir: plan.heir,
-    publics: plan.moves.length,
-    fabrics: routers.fabrics,
-    aips: scene.aips.length,
+  const { changes, fabrics, aips } = await moveChanges(ctx, scene, plan.moves);
+  const records = scene.zones.map(({ value }) => value);
+  const heir = records.find(({ uuid }) => uuid === plan.heir) ?? null;
+  const lost = scene.lost.value.uuid;
+  const passed = passedOn(records, lost, heir, areNeighbours);
+  return {
+    changes: merge(putZones(scene.zones, passed), changes),
+    result: {
+      moved: true,
+      heir: plan.heir,
+      publics: plan.moves.length,
+      fabrics,
+      aips,
+    },
   };
-  return { changes, result };
 }
 
 /**
@@ -266,51 +162,75 @@ export async function failZone(
   return ctx.placing.runNext(() =>
     commit(ctx, async () => {
       const none = { changes: merge(), result: UNCHANGED };
-      const scene = await readScene(ctx, uuid, suspects);
+      const scene = await readScene(ctx, uuid, suspects, true);
       if (scene === null || scene.plan === null) return none;
       if (scene.lost.value.state === 'down') return none;
       const { changes, result } = await evacuation(ctx, scene, scene.plan);
-      const { ul3_served_by: _old, ...rest } = scene.lost.value;
-      const heir = scene.plan.heir;
-      const record: ZoneRecord = {
-        ...rest,
-        state: 'down',
-        ...(heir === null ? {} : { ul3_served_by: heir }),
-      };
-      const zone: Changes = {
-        requests: [putZone(record, scene.lost._etag)],
-        events: [zoneEvent(record, 'state')],
-      };
+      const record = fallen(scene.lost.value, scene.plan.heir);
+      const zone = putZones([scene.lost], [record]);
       return { changes: merge(changes, zone), result };
     }),
   );
 }
 
 /**
- * Moves the work of a zone that is to be deleted, as for a failure.
+ * Moves the work of a zone that is alive and is to be emptied or deleted. Its
+ * UL3 is taken over by nobody: the rewired rows alone must do.
+ * @param laggards zones that have not acknowledged the rules: make before
+ *   break, they inherit nothing
  * @param finish the rest of the batch, about the zone's own rows
  * @param refuse throws when the zone is the last one and carries work
  */
 export async function evacuateZone(
   ctx: NapiContext,
   uuid: string,
+  laggards: ReadonlySet<string>,
   finish: (zone: StoredObject<ZoneRecord>) => Promise<Changes>,
   refuse: (zone: ZoneRecord, fabrics: number) => void,
 ): Promise<FailoverResult> {
   return ctx.placing.runNext(() =>
     commit(ctx, async () => {
-      const scene = await readScene(ctx, uuid, new Set());
+      const scene = await readScene(ctx, uuid, laggards, false);
       if (scene === null) return { changes: merge(), result: UNCHANGED };
       const load = loadOf(scene.ledger, uuid);
       if (scene.plan === null) refuse(scene.lost.value, load.fabrics);
       const plan = scene.plan ?? { heir: null, moves: [] };
-      // A deleted zone's UL3 is nobody's: the rewired rows alone must do.
       const { changes, result } = await evacuation(ctx, scene, plan);
       // Its rows first: events of routers that moved must come after those
       // that say that everything behind the old endpoint is gone.
       return { changes: merge(await finish(scene.lost), changes), result };
     }),
   );
+}
+
+/** Work of zones that do not serve, to one that begins to. */
+async function rescued(
+  ctx: NapiContext,
+  uuid: string,
+  zones: Zones,
+  ledger: Ledger,
+): Promise<{ changes: Changes; fabrics: number }> {
+  const idle = zones.filter(
+    ({ value }) =>
+      value.uuid !== uuid &&
+      (value.state === 'down' || value.state === 'new') &&
+      loadOf(ledger, value.uuid).fabrics > 0,
+  );
+  const found = await Promise.all(
+    idle.map(({ value }) => findPublics(ctx, eq('zone_uuid', value.uuid))),
+  );
+  const publics = found.flat();
+  const snat = publics.filter(({ value }) => value.kind === 'snat');
+  const aips = publics.filter(({ value }) => value.kind === 'aip');
+  const moves = planRescue({
+    to: uuid,
+    zones: placementZones(zones, ledger),
+    publics: snat
+      .map(({ value }) => placementPublic(value))
+      .filter((view) => view !== null),
+    policy: placementPolicy(ctx),
+  });
+  return moveChanges(ctx, { zones, snat, aips, ledger }, moves);
 }
 
 /**
@@ -332,23 +252,12 @@ export async function restoreZone(
       if (before.state !== 'new' && before.state !== 'down') {
         return { changes: merge(), result: before.state };
       }
-      const record = risen(ctx, before, loadOf(ledger, uuid).fabrics);
-      const changes: Changes = {
-        requests: [putZone(record, stored._etag), advancedLedger(ledger, [])],
-        events: [zoneEvent(record, 'state')],
-      };
+      const rescue = await rescued(ctx, uuid, zones, ledger);
+      const { fabrics } = loadOf(ledger, uuid);
+      const work = fabrics + rescue.fabrics;
+      const record = raised(before, work, placementPolicy(ctx));
+      const changes = merge(putZones([stored], [record]), rescue.changes);
       return { changes, result: record.state };
     }),
   );
-}
-
-function risen(
-  ctx: NapiContext,
-  before: ZoneRecord,
-  fabrics: number,
-): ZoneRecord {
-  const { ul3_served_by: _served, ...rest } = before;
-  const held = placementPolicy(ctx).placement === 'standby' && before.standby;
-  const state: ZoneState = held && fabrics === 0 ? 'standby' : 'up';
-  return { ...rest, state: before.draining === true ? 'draining' : state };
 }

@@ -11,19 +11,23 @@
  * that share it and all AIPs of these fabrics: "Any mappings sharing an
  * external-IP must co-reside on a single NAT Reform zone" (RFD 158, vxlnat).
  *
- * Interface: two decisions, both pure. `placeFabric` gives a new fabric its
- * zone and public IP; `planMove` gives the work of a zone that failed or is
- * removed to survivors. Both read loads, which the caller keeps, so that a
- * decision costs the number of zones and not the number of fabrics.
+ * Interface: pure decisions. `placeFabric` here gives a new fabric its zone and
+ * public IP; placement-moves.ts gives the work of a zone that failed or is
+ * removed to survivors, and a zone that joins its share. All read loads, which
+ * the caller keeps, so that a decision costs the number of zones and not the
+ * number of fabrics.
  *
  * Invariants:
  *  - Deterministic: equal input, in any order, gives an equal answer.
- *  - Nothing moves that need not: only `planMove` moves, and only what the lost
- *    zone served. A zone that returns or joins gets new work only ("keep").
+ *  - Nothing moves that need not: what the lost zone served, and under
+ *    `rebalance` what a zone that joins lacks of its share. Under `keep`, which
+ *    is the default, a zone that returns or joins gets new work only.
  *  - The last zone is never emptied: "If the failed NAT Reform zone is the LAST
  *    one, no action is taken" (RFD 158, failure).
  *  - Least loaded by weight: fabrics first, then how many private addresses
  *    they cover, then the older zone. This order yields RFD 158's example.
+ *  - A pinned owner has public IPs of its own, on zones of its compute nodes
+ *    while one of these serves; elsewhere rather than nowhere.
  */
 
 import type { ZoneState } from '#lib/model/dataplane.js';
@@ -40,12 +44,18 @@ export interface PlacementPolicy {
   /** May fabrics of several owners use one public IP? */
   sharing: 'shared' | 'per-owner';
   placement: 'spread' | 'standby';
+  /** What a zone that joins or returns is given: new work, or its share. */
+  on_join: 'keep' | 'rebalance';
+  /** Compute nodes (server UUIDs) whose zones are to serve an owner. */
+  pins: Readonly<Record<string, readonly string[]>>;
   /** Most fabrics on one shared public IP. */
   max_fabrics_per_public: number;
 }
 
 export interface PlacementZone {
   uuid: string;
+  /** The compute node that it runs on. */
+  server_uuid: string | null;
   state: ZoneState;
   standby: boolean;
   /** Relative share, above 0. */
@@ -70,21 +80,8 @@ export interface FabricPlacement {
   public_ip: string | null;
 }
 
-/** One public IP, with all that follows it, to another zone. */
-export interface Move {
-  ip: string;
-  to: string;
-}
-
-/** The outcome of losing a zone. */
-export interface MovePlan {
-  /** The survivor that serves the lost zone's UL3 by takeover, or null. */
-  heir: string | null;
-  moves: Move[];
-}
-
 /** How willing a zone is to take work; lower is better, null is never. */
-function rank(zone: PlacementZone, policy: PlacementPolicy): number {
+export function rank(zone: PlacementZone, policy: PlacementPolicy): number {
   const held = policy.placement === 'standby' && zone.standby;
   const idle = zone.load.fabrics === 0;
   switch (zone.state) {
@@ -101,7 +98,8 @@ function rank(zone: PlacementZone, policy: PlacementPolicy): number {
   }
 }
 
-function compare(a: PlacementZone, b: PlacementZone): number {
+/** Which of two equally willing zones comes first: below 0 the left one. */
+export function compare(a: PlacementZone, b: PlacementZone): number {
   return (
     a.load.fabrics / a.weight - b.load.fabrics / b.weight ||
     a.load.addresses / a.weight - b.load.addresses / b.weight ||
@@ -110,108 +108,91 @@ function compare(a: PlacementZone, b: PlacementZone): number {
   );
 }
 
+/** Whether a zone serves, or would as soon as it had work. */
+function serves(zone: PlacementZone, policy: PlacementPolicy): boolean {
+  return rank(zone, policy) <= 1;
+}
+
+/** Zones of an owner's compute nodes; null when the owner is not pinned. */
+export function pinnedZones(
+  zones: readonly PlacementZone[],
+  owner: string | null,
+  policy: PlacementPolicy,
+): PlacementZone[] | null {
+  const nodes = owner === null ? undefined : policy.pins[owner];
+  if (nodes === undefined) return null;
+  return zones.filter(
+    ({ server_uuid: at }) => at !== null && nodes.includes(at),
+  );
+}
+
 /**
  * The zone that the next work goes to: the least loaded of the most willing.
  * A zone that is down is chosen only when there is no other at all, so that a
  * fabric created then is served as soon as its zone is back.
+ * @param owner whose work it is; null for work of several owners
  * @returns null when there is no zone
  */
 export function chooseZone(
   zones: readonly PlacementZone[],
   policy: PlacementPolicy,
+  owner: string | null = null,
 ): PlacementZone | null {
-  const best = Math.min(...zones.map((zone) => rank(zone, policy)));
-  const willing = zones.filter((zone) => rank(zone, policy) === best);
+  const pinned = pinnedZones(zones, owner, policy)?.filter((zone) =>
+    serves(zone, policy),
+  );
+  const open = pinned !== undefined && pinned.length > 0 ? pinned : zones;
+  const best = Math.min(...open.map((zone) => rank(zone, policy)));
+  const willing = open.filter((zone) => rank(zone, policy) === best);
   return willing.sort(compare)[0] ?? null;
 }
 
-function hasRoom(place: PlacementPublic, policy: PlacementPolicy): boolean {
-  return (
-    policy.sharing === 'per-owner' ||
-    place.load.fabrics < policy.max_fabrics_per_public
-  );
+/** Whether an owner's fabrics may share public IPs with others'. */
+export function mayShare(owner: string, policy: PlacementPolicy): boolean {
+  return policy.sharing === 'shared' && policy.pins[owner] === undefined;
 }
 
 /**
  * Zone and public IP of a new fabric.
+ * @param request.owner whose fabric it is
  * @param request.home public IPs that fabrics of the same owner already have;
  *   one of them is preferred, so that a customer has one address outside
- * @param request.shared public IPs that others' fabrics may join; ignored
- *   under `per-owner`
+ * @param request.shared public IPs that others' fabrics may join; ignored for
+ *   an owner who does not share
  * @returns null when there is no zone
  */
 export function placeFabric(request: {
+  owner: string;
   zones: readonly PlacementZone[];
   home: readonly PlacementPublic[];
   shared: readonly PlacementPublic[];
   policy: PlacementPolicy;
 }): FabricPlacement | null {
-  const { zones, home, shared, policy } = request;
-  const zone = chooseZone(zones, policy);
+  const { owner, zones, home, shared, policy } = request;
+  const zone = chooseZone(zones, policy, owner);
   if (zone === null) return null;
+  const shares = mayShare(owner, policy);
+  const hasRoom = (place: PlacementPublic) =>
+    !shares || place.load.fabrics < policy.max_fabrics_per_public;
   const best = rank(zone, policy);
+  const pinned = pinnedZones([zone], owner, policy)?.length === 1;
+  const open = pinned ? (pinnedZones(zones, owner, policy) ?? []) : zones;
   const welcome = new Set(
-    zones.filter((each) => rank(each, policy) <= best).map((each) => each.uuid),
+    open.filter((each) => rank(each, policy) <= best).map((each) => each.uuid),
   );
   const byAge = (a: PlacementPublic, b: PlacementPublic) =>
     a.load.fabrics - b.load.fabrics || (a.ip < b.ip ? -1 : 1);
   const own = home
-    .filter((each) => welcome.has(each.zone_uuid) && hasRoom(each, policy))
+    .filter((each) => shares || each.owner_uuid === owner)
+    .filter((each) => welcome.has(each.zone_uuid) && hasRoom(each))
     .sort(byAge)
     .at(-1);
   if (own) return { zone_uuid: own.zone_uuid, public_ip: own.ip };
-  if (policy.sharing === 'per-owner') {
-    return { zone_uuid: zone.uuid, public_ip: null };
-  }
+  if (!shares) return { zone_uuid: zone.uuid, public_ip: null };
   const joined = shared
-    .filter((each) => each.zone_uuid === zone.uuid && hasRoom(each, policy))
+    .filter((each) => each.owner_uuid === null)
+    .filter((each) => each.zone_uuid === zone.uuid && hasRoom(each))
     .sort(byAge)
     .at(-1);
   return { zone_uuid: zone.uuid, public_ip: joined?.ip ?? null };
-}
-
-/** Whether a zone can take over work now. */
-function survives(zone: PlacementZone, lost: string): boolean {
-  return (
-    zone.uuid !== lost && ['up', 'standby', 'draining'].includes(zone.state)
-  );
-}
-
-/**
- * Who gets the work of a zone that failed or is removed. When a survivor can
- * serve the lost UL3 by takeover it gets everything: packets that compute
- * nodes still send to the lost UL3 must leave by the zone that the public IP
- * is announced from. Otherwise the work is spread.
- * @param request.publics the SNAT public IPs of the lost zone
- * @param request.neighbours zones in the lost zone's underlay subnet
- * @returns null when the lost zone is the last one: nothing is to change
- */
-export function planMove(request: {
-  lost: string;
-  zones: readonly PlacementZone[];
-  publics: readonly PlacementPublic[];
-  neighbours: ReadonlySet<string>;
-  policy: PlacementPolicy;
-}): MovePlan | null {
-  const { lost, neighbours, policy } = request;
-  const zones = request.zones
-    .filter((zone) => survives(zone, lost))
-    .map((zone) => ({ ...zone, load: { ...zone.load } }));
-  if (zones.length === 0) return null;
-  const near = zones.filter((zone) => neighbours.has(zone.uuid));
-  const heir = chooseZone(near, policy);
-  const ordered = [...request.publics].sort(
-    (a, b) =>
-      b.load.fabrics - a.load.fabrics ||
-      b.load.addresses - a.load.addresses ||
-      (a.ip < b.ip ? -1 : 1),
-  );
-  const moves: Move[] = [];
-  for (const each of ordered) {
-    const zone = heir ?? (chooseZone(zones, policy) as PlacementZone);
-    zone.load.fabrics += each.load.fabrics;
-    zone.load.addresses += each.load.addresses;
-    moves.push({ ip: each.ip, to: zone.uuid });
-  }
-  return { heir: heir?.uuid ?? null, moves };
 }

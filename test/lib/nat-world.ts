@@ -52,6 +52,8 @@ export interface WorldOptions {
   sharing?: 'shared' | 'per-owner';
   placement?: 'spread' | 'standby';
   max_fabrics_per_public?: number;
+  on_join?: 'keep' | 'rebalance';
+  pins?: Record<string, string[]>;
   /** Last address of the public pool 3.3.3.2 - ...; a /24. */
   pool_end?: string;
   probe_ms?: number;
@@ -62,7 +64,7 @@ export interface WorldOptions {
 
 function configOf(directory: string, options: WorldOptions): NapiConfig {
   const { sharing = 'per-owner', placement = 'spread' } = options;
-  const { max_fabrics_per_public: most } = options;
+  const { max_fabrics_per_public: most, on_join, pins } = options;
   return {
     listen: { host: '127.0.0.1', port: 0 },
     svp: { host: '127.0.0.1', port: 0 },
@@ -93,6 +95,8 @@ function configOf(directory: string, options: WorldOptions): NapiConfig {
         sharing,
         placement,
         ...(most === undefined ? {} : { max_fabrics_per_public: most }),
+        ...(on_join === undefined ? {} : { on_join }),
+        ...(pins === undefined ? {} : { pins }),
       },
       public_network: PUBLIC_NETWORK,
       probe: {
@@ -199,6 +203,8 @@ export interface FakeZone {
   ip: string;
   port: number;
   kill(): void;
+  /** Whether its heartbeats report none of the rules. */
+  lag(on: boolean): void;
   revive(): Promise<void>;
 }
 
@@ -226,16 +232,19 @@ export async function addZone(
   t: Test,
   world: NatWorld,
   n: number,
-  at: { ip: string; port: number; standby?: boolean },
+  at: { ip: string; port: number; standby?: boolean; cn?: string },
 ): Promise<FakeZone> {
   const uuid = uuidOf(7, n);
   let socket: Socket | null = null;
   let beating: NodeJS.Timeout | null = null;
   let progress = 0;
+  let lags = false;
   const beat = async () => {
     const plane = await world.call<Dataplane>('GET', '/dataplane');
     progress += 1;
-    const { position, digest } = plane.body;
+    const { position, digest } = lags
+      ? { position: 0, digest: 'none' }
+      : plane.body;
     const flows = 0;
     const body = { progress, position, digest, announced: [], flows };
     if (beating) await world.call('POST', `/nat_zones/${uuid}/heartbeat`, body);
@@ -259,6 +268,9 @@ export async function addZone(
     socket?.close();
     socket = null;
   };
+  const lag = (on: boolean) => {
+    lags = on;
+  };
   await open();
   t.teardown(kill);
   await world.must('POST', '/nat_zones', {
@@ -267,8 +279,9 @@ export async function addZone(
     ul3_port: at.port,
     external_ip: `3.3.3.${250 + n}`,
     standby: at.standby ?? false,
+    ...(at.cn === undefined ? {} : { server_uuid: at.cn }),
   });
-  return { uuid, ip: at.ip, port: at.port, kill, revive: open };
+  return { uuid, ip: at.ip, port: at.port, kill, lag, revive: open };
 }
 
 /** Asks until the answer suits; bounded, so that a test ends. */

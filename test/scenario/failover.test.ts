@@ -224,3 +224,104 @@ test('fabrics of many owners share a public IP up to the limit', async (t) => {
   t.deepEqual(at['3.3.3.2'], z1.uuid);
   t.deepEqual(at['3.3.3.3'], z2.uuid);
 });
+
+/** How many public IPs each zone serves. */
+async function spread(world: NatWorld): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const zone of Object.values(await publics(world))) {
+    counts[zone] = (counts[zone] ?? 0) + 1;
+  }
+  return counts;
+}
+
+test('under rebalance a zone that joins or returns gets its share', async (t) => {
+  const world = await startWorld(t, { on_join: 'rebalance' });
+  const at = { ip: '127.0.28.1', port: 0 };
+  const z1 = await addZone(t, world, 1, at);
+  await zoneState(world, z1.uuid, 'up');
+  const owners = [1, 2, 3, 4].map((n) => uuidOf(1, n));
+  const fabrics = [];
+  for (const owner of owners) {
+    fabrics.push(await addFabric(world, owner, 2, '10.4.4.0/24'));
+  }
+  const z2 = await addZone(t, world, 2, { ...at, ip: '127.0.28.2' });
+  const two = { [z1.uuid]: 2, [z2.uuid]: 2 };
+  const even = async () =>
+    until(
+      'two public IPs on each',
+      () => spread(world),
+      (counts) => counts[z1.uuid] === 2 && counts[z2.uuid] === 2,
+    );
+  t.deepEqual(await even(), two, 'half of them moved');
+  const at2 = await publics(world);
+  for (const fabric of fabrics) {
+    const [router] = await routers(world, fabric.vnet_id);
+    const ip = fabric['nat_reform_public'] as string;
+    t.equal(router?.cn_uuid, at2[ip], 'the router went with its public IP');
+  }
+  z1.kill();
+  await zoneState(world, z1.uuid, 'down');
+  t.deepEqual(await spread(world), { [z2.uuid]: 4 });
+  await z1.revive();
+  await zoneState(world, z1.uuid, 'up');
+  t.deepEqual(await even(), two, 'and again when it is back');
+});
+
+test('nothing moves to a zone that has not acknowledged the rules', async (t) => {
+  const world = await startWorld(t, { on_join: 'rebalance' });
+  const at = { ip: '127.0.29.1', port: 0 };
+  const z1 = await addZone(t, world, 1, at);
+  await zoneState(world, z1.uuid, 'up');
+  await addFabric(world, uuidOf(1, 1), 2, '10.4.4.0/24');
+  await addFabric(world, uuidOf(1, 2), 2, '10.4.4.0/24');
+  const z2 = await addZone(t, world, 2, { ...at, ip: '127.0.29.2' });
+  z2.lag(true);
+  await zoneState(world, z2.uuid, 'up');
+  const refused = await world.call('PUT', `/nat_zones/${z1.uuid}`, {
+    action: 'evacuate',
+  });
+  t.equal(refused.status, 409, 'evacuation is refused');
+  t.deepEqual(await spread(world), { [z1.uuid]: 2 }, 'no share either');
+  z2.lag(false);
+  await until(
+    'its share',
+    () => spread(world),
+    (counts) => counts[z2.uuid] === 1,
+  );
+  await world.must('PUT', `/nat_zones/${z1.uuid}`, { action: 'evacuate' });
+  t.deepEqual(await spread(world), { [z2.uuid]: 2 });
+});
+
+test("a pinned owner's fabric goes to its compute node's zone", async (t) => {
+  const [owner, cn] = [uuidOf(1, 1), uuidOf(9, 7)];
+  const pins = { [owner]: [cn] };
+  const world = await startWorld(t, { sharing: 'shared', pins });
+  const at = { ip: '127.0.30.1', port: 0 };
+  const z1 = await addZone(t, world, 1, at);
+  const z2 = await addZone(t, world, 2, { ...at, ip: '127.0.30.2', cn });
+  await zoneState(world, z1.uuid, 'up');
+  await zoneState(world, z2.uuid, 'up');
+  const mine = await addFabric(world, owner, 2, '10.4.4.0/24');
+  const more = await addFabric(world, owner, 3, '10.5.5.0/24');
+  const other = await addFabric(world, uuidOf(1, 2), 2, '10.4.4.0/24');
+  const zones = await publics(world);
+  t.equal(zones[mine['nat_reform_public'] as string], z2.uuid);
+  t.equal(more['nat_reform_public'], mine['nat_reform_public']);
+  t.notEqual(
+    other['nat_reform_public'],
+    mine['nat_reform_public'],
+    'nobody joins its public IP',
+  );
+});
+
+test('work that found no zone alive goes to the first that comes', async (t) => {
+  const world = await startWorld(t);
+  const at = { ip: '127.0.31.1', port: 0 };
+  const z1 = await addZone(t, world, 1, at);
+  z1.kill();
+  await addFabric(world, uuidOf(1, 1), 2, '10.4.4.0/24');
+  t.deepEqual(await spread(world), { [z1.uuid]: 1 }, 'there was no other');
+  const z2 = await addZone(t, world, 2, { ...at, ip: '127.0.31.2' });
+  await zoneState(world, z2.uuid, 'up');
+  t.deepEqual(await spread(world), { [z2.uuid]: 1 });
+});

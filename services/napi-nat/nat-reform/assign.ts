@@ -17,7 +17,7 @@ import type { StoredObject } from '#lib/store/types.js';
 import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import type { NetworkRecord } from '../network/record.js';
-import { type FabricPlacement, placeFabric } from '../placement.js';
+import { type FabricPlacement, mayShare, placeFabric } from '../placement.js';
 import { findPublics } from '../public/find.js';
 import {
   type PublicRecord,
@@ -50,7 +50,7 @@ async function candidates(
     ctx,
     and(eq('kind', 'snat'), eq('fabric_owners', fabric.owner_uuid)),
   );
-  if (policy.sharing === 'per-owner') return { home, shared: [] };
+  if (!mayShare(fabric.owner_uuid, policy)) return { home, shared: [] };
   const room = policy.max_fabrics_per_public - 1;
   const shared = await findPublics(
     ctx,
@@ -77,6 +77,7 @@ async function choose(
   const views = (all: StoredObject<PublicRecord>[]) =>
     all.map(({ value }) => placementPublic(value)).filter((v) => v !== null);
   const placement = placeFabric({
+    owner: fabric.owner_uuid,
     zones: placementZones(zones, ledger),
     home: views(home),
     shared: views(shared),
@@ -141,7 +142,7 @@ async function newSnatPublic(
   placement: FabricPlacement,
 ) {
   const allocation_uuid = ctx.uuid();
-  const exclusive = placementPolicy(ctx).sharing === 'per-owner';
+  const exclusive = !mayShare(fabric.owner_uuid, placementPolicy(ctx));
   const taken = await allocatePublic(ctx, {
     belongs_to_uuid: allocation_uuid,
     owner_uuid: exclusive ? fabric.owner_uuid : ctx.config.admin_uuid,

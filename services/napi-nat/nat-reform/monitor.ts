@@ -24,13 +24,14 @@ import { createDigestTracker } from '../dataplane/digest.js';
 import { readDataplane } from '../dataplane/snapshot.js';
 import { failZone, restoreZone } from '../failover.js';
 import {
-  answersNow,
   LIVENESS_DEFAULTS,
   type LivenessConfig,
   type Observation,
   overslept,
 } from '../liveness.js';
 import type { Prober } from '../probe/prober.js';
+import { canServe, decide, type Sight, suspects } from './decide.js';
+import { giveShare } from './share.js';
 import {
   lastSign,
   register,
@@ -40,6 +41,9 @@ import {
   type ZoneStatus,
   zoneStatus,
 } from './watch.js';
+
+/** Heartbeat intervals that a zone which lags is waited for. */
+const LAG_TURNS = 10;
 
 /** Longest text that processes tell each other. */
 const TOLD_LIMIT = 7000;
@@ -71,6 +75,9 @@ export class ZoneMonitor {
   #unsubscribe: (() => void)[] = [];
   #timer: Timer | null = null;
   #lastTick = 0;
+  /** The journal's position one to two ticks ago: zones should have it. */
+  #due = 0;
+  #dueNext = 0;
 
   /**
    * @param makeProber given the two calls that a prober reports to; null when
@@ -169,6 +176,33 @@ export class ZoneMonitor {
     await this.#zones.get(uuid)?.busy;
   }
 
+  /**
+   * Zones that are to inherit nothing from one that is emptied: they do not
+   * answer, or lack rules. Waits a little for those that only lag.
+   * @param uuid the zone that is to be emptied
+   */
+  async laggards(uuid: string): Promise<Set<string>> {
+    const { clock } = this.#ctx;
+    for (let i = 0; ; i++) {
+      const all = this.#sights();
+      const now = clock.monotonic();
+      const found = suspects(all, uuid, now, this.#config);
+      for (const { acknowledged, zone } of all) {
+        if (!acknowledged) found.add(zone.uuid);
+      }
+      const others = all.filter(
+        (each) => each.zone.uuid !== uuid && canServe(each),
+      );
+      const waits = others.length > 0 && i < LAG_TURNS;
+      if (!waits || others.some(({ zone }) => !found.has(zone.uuid))) {
+        return found;
+      }
+      await new Promise<void>((resolve) =>
+        clock.after(this.#config.heartbeat.interval_ms, resolve),
+      );
+    }
+  }
+
   /** All zones with their status, for metrics. */
   zones(): { zone: NatZone; status: ZoneStatus }[] {
     return [...this.#zones.values()].map(({ zone }) => ({
@@ -217,11 +251,14 @@ export class ZoneMonitor {
     const gap = now - this.#lastTick;
     this.#lastTick = now;
     // Heartbeats that came while this process slept are still unread.
-    if (overslept(gap, this.#config.heartbeat.interval_ms)) return;
-    for (const uuid of this.#zones.keys()) {
+    const slept = overslept(gap, this.#config.heartbeat.interval_ms);
+    for (const uuid of slept ? [] : this.#zones.keys()) {
       this.#observe(uuid, { type: 'tick' });
       this.#consider(uuid);
+      this.#share(uuid);
     }
+    this.#due = this.#dueNext;
+    this.#dueNext = this.#ctx.store.journal.position();
   }
 
   #observe(uuid: string, seen: Observation): void {
@@ -238,33 +275,44 @@ export class ZoneMonitor {
     const watched = this.#zones.get(uuid);
     if (watched === undefined || watched.busy !== null) return;
     if (!this.#leads()) return;
-    const { verdict } = watched.liveness;
-    const { state } = watched.zone;
-    const idle = state === 'new' || state === 'down';
-    if (verdict === 'up' && idle)
-      this.#act(watched, () => this.#raise(watched));
-    if (verdict === 'up') watched.lamented = false;
-    if (verdict !== 'down' || state === 'down') return;
-    if (this.#hasSurvivor()) this.#act(watched, () => this.#drop(watched));
-    else this.#lament(watched);
-  }
-
-  /** Zones that must inherit nothing: they do not answer now. */
-  #suspects(): Set<string> {
+    const all = this.#sights();
+    const one = this.#sight(watched);
     const now = this.#ctx.clock.monotonic();
-    const silent = [...this.#zones.values()].filter(
-      ({ liveness }) => !answersNow(liveness, now, this.#config),
-    );
-    return new Set(silent.map(({ zone }) => zone.uuid));
+    const decision = decide(one, all, now, this.#config);
+    if (watched.liveness.verdict === 'up') watched.lamented = false;
+    if (decision === 'raise') this.#act(watched, () => this.#raise(watched));
+    if (decision === 'drop') this.#act(watched, () => this.#drop(watched));
+    if (decision === 'lament') this.#lament(watched);
   }
 
-  #hasSurvivor(): boolean {
-    const suspects = this.#suspects();
-    return [...this.#zones.values()].some(
-      ({ zone }) =>
-        !suspects.has(zone.uuid) &&
-        ['up', 'standby', 'draining'].includes(zone.state),
-    );
+  #sight({ zone, liveness, beat }: WatchedZone): Sight {
+    const acknowledged =
+      beat !== null &&
+      beat.position >= this.#due &&
+      this.#digests.at(beat.position) === beat.digest;
+    return { zone, liveness, acknowledged };
+  }
+
+  #sights(): Sight[] {
+    return [...this.#zones.values()].map((each) => this.#sight(each));
+  }
+
+  /** A zone that joined gets some of its share, once it has the rules. */
+  #share(uuid: string): void {
+    const watched = this.#zones.get(uuid);
+    if (watched === undefined || watched.busy !== null) return;
+    if (!watched.joining || !this.#leads()) return;
+    const now = this.#ctx.clock.monotonic();
+    const { acknowledged, zone } = this.#sight(watched);
+    const silent = suspects(this.#sights(), '', now, this.#config);
+    if (!acknowledged || silent.has(uuid) || zone.state !== 'up') return;
+    this.#act(watched, async () => {
+      const moved = await giveShare(this.#ctx, uuid);
+      watched.joining = moved > 0;
+      if (moved > 0) {
+        this.#ctx.log.info({ zone: uuid, moved }, 'public IPs for a new zone');
+      }
+    });
   }
 
   #act(watched: WatchedZone, action: () => Promise<void>): void {
@@ -290,7 +338,11 @@ export class ZoneMonitor {
   async #drop(watched: WatchedZone): Promise<void> {
     const { clock, log } = this.#ctx;
     const { zone, liveness } = watched;
-    const result = await failZone(this.#ctx, zone.uuid, this.#suspects());
+    const result = await failZone(
+      this.#ctx,
+      zone.uuid,
+      suspects(this.#sights(), zone.uuid, clock.monotonic(), this.#config),
+    );
     if (!result.moved) return;
     const { moved: _moved, ...counts } = result;
     const heard = lastSign(liveness);

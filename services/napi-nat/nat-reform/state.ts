@@ -27,6 +27,8 @@ export function placementPolicy(
   return {
     sharing: policy.sharing,
     placement: policy.placement,
+    on_join: policy.on_join ?? 'keep',
+    pins: policy.pins ?? {},
     max_fabrics_per_public:
       policy.max_fabrics_per_public ?? DEFAULT_MAX_FABRICS,
   };

@@ -55,6 +55,8 @@ export interface WatchedZone {
   busy: Promise<void> | null;
   /** Its loss was reported although nothing could be done. */
   lamented: boolean;
+  /** It may have a share to be given: the store knows. */
+  joining: boolean;
   failover: LastFailover | null;
 }
 
@@ -70,6 +72,7 @@ export function watchedZone(
     beat: null,
     busy: null,
     lamented: false,
+    joining: true,
     failover: null,
   };
 }
@@ -87,6 +90,7 @@ export function register(
   const taken = watched.zone.ul3_served_by !== null;
   const takes = zone.ul3_served_by !== null;
   watched.zone = zone;
+  watched.joining = true;
   if (taken === takes) return;
   if (takes) watched.liveness = unprobed(watched.liveness);
   else watched.liveness = probedAgain(watched.liveness, now, config);

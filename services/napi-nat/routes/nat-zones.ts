@@ -87,12 +87,13 @@ async function update(
     standby: params.optional('standby', bool),
     weight: params.optional('weight', weight),
   };
-  const words = oneOf('drain', 'undrain', 'evacuate');
+  const words = oneOf('drain', 'undrain', 'evacuate', 'rebalance');
   const action = params.optional('action', words);
   params.finish();
   const id = request.route['uuid'] as string;
-  if (action === 'evacuate') await emptyZone(ctx, id);
-  else await updateZone(ctx, id, { ...input, action });
+  if (action === 'evacuate') {
+    await emptyZone(ctx, id, await monitor.laggards(id));
+  } else await updateZone(ctx, id, { ...input, action });
   return shown(ctx, monitor, id);
 }
 
@@ -158,7 +159,8 @@ export function natZoneRoutes(ctx: NapiContext, monitor: ZoneMonitor): Route[] {
       path: one,
       name: 'deletenatzone',
       handler: async (request) => {
-        await removeZone(ctx, request.route['uuid'] as string);
+        const id = request.route['uuid'] as string;
+        await removeZone(ctx, id, await monitor.laggards(id));
         return { status: 204 };
       },
     },

@@ -31,6 +31,8 @@ export interface ZoneRecord {
   ul3_served_by?: string;
   /** An operator wants no new work here, also after a failure. */
   draining?: boolean;
+  /** It came up under `rebalance` and has not been given its share yet. */
+  joining?: boolean;
   /** Milliseconds since the epoch. */
   created: number;
   v: 1;
@@ -70,6 +72,7 @@ export function natZone(record: ZoneRecord): NatZone {
 export function placementZone(record: ZoneRecord, load: Load): PlacementZone {
   return {
     uuid: record.uuid,
+    server_uuid: record.server_uuid ?? null,
     state: record.state,
     standby: record.standby,
     weight: record.weight,

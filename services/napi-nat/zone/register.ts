@@ -20,6 +20,7 @@ import { readZones } from '../nat-reform/state.js';
 import { zoneUnderlayChanges } from '../ul3/rows.js';
 import { getZone } from './find.js';
 import { putZone, type ZoneRecord, zoneEvent } from './record.js';
+import { drained, undrained } from './states.js';
 
 /** A validated registration. */
 export interface ZoneInput {
@@ -35,7 +36,7 @@ export interface ZoneInput {
 /** A validated change; absent means as before. */
 export type ZoneUpdate = {
   [K in keyof Omit<ZoneInput, 'uuid'>]?: ZoneInput[K] | undefined;
-} & { action?: 'drain' | 'undrain' | undefined };
+} & { action?: 'drain' | 'undrain' | 'rebalance' | undefined };
 
 function invalid(errors: FieldError[]): ServiceError {
   return new ServiceError(422, {
@@ -102,12 +103,6 @@ export async function registerZone(
   );
 }
 
-/** The record of a zone that is to get no new work. */
-export function drained(record: ZoneRecord): ZoneRecord {
-  const serves = record.state === 'up' || record.state === 'standby';
-  return { ...record, draining: true, ...(serves && { state: 'draining' }) };
-}
-
 /** The record with the changes; state follows the action. */
 function changed(before: ZoneRecord, update: ZoneUpdate): ZoneRecord {
   const { action, ...fields } = update;
@@ -115,10 +110,16 @@ function changed(before: ZoneRecord, update: ZoneUpdate): ZoneRecord {
     Object.entries(fields).filter(([, value]) => value !== undefined),
   );
   const after: ZoneRecord = { ...before, ...given };
-  if (action === 'drain') return drained(after);
-  if (action !== 'undrain') return after;
-  const { draining: _draining, ...rest } = after;
-  return rest.state === 'draining' ? { ...rest, state: 'up' } : rest;
+  switch (action) {
+    case 'drain':
+      return drained(after);
+    case 'undrain':
+      return undrained(after);
+    case 'rebalance':
+      return { ...after, joining: true };
+    default:
+      return after;
+  }
 }
 
 /**

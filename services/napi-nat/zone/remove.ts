@@ -17,25 +17,27 @@ import { releaseExternal } from '../nat-reform/allocate.js';
 import { zoneUnderlayChanges } from '../ul3/rows.js';
 import { getZone } from './find.js';
 import { putZone, ZONE_BUCKET, type ZoneRecord, zoneEvent } from './record.js';
-import { drained } from './register.js';
+import { drained } from './states.js';
 
 function refuseLast(zone: ZoneRecord, fabrics: number): void {
   if (fabrics === 0) return;
   throw new ServiceError(409, {
     code: 'InUse',
     message:
-      `zone ${zone.uuid} is the last one that can serve and routes for ` +
-      `${fabrics} fabric network${fabrics === 1 ? '' : 's'}`,
+      `zone ${zone.uuid} is the last one that can serve with all rules and ` +
+      `routes for ${fabrics} fabric network${fabrics === 1 ? '' : 's'}`,
   });
 }
 
 /**
  * Deletes a zone.
+ * @param laggards zones that are to inherit nothing, see `evacuateZone`
  * @throws ServiceError 404; 409 InUse: it is the last zone and fabrics use it
  */
 export async function removeZone(
   ctx: NapiContext,
   uuid: string,
+  laggards: ReadonlySet<string> = new Set(),
 ): Promise<void> {
   await getZone(ctx, uuid);
   const rows = async (zone: StoredObject<ZoneRecord>): Promise<Changes> => {
@@ -54,14 +56,19 @@ export async function removeZone(
     };
     return merge(underlay, own);
   };
-  await evacuateZone(ctx, uuid, rows, refuseLast);
+  await evacuateZone(ctx, uuid, laggards, rows, refuseLast);
 }
 
 /**
  * Moves all work of a zone that goes on living, and gives it no new.
+ * @param laggards zones that are to inherit nothing, see `evacuateZone`
  * @throws ServiceError 404; 409 InUse: it is the last zone and fabrics use it
  */
-export async function emptyZone(ctx: NapiContext, uuid: string): Promise<void> {
+export async function emptyZone(
+  ctx: NapiContext,
+  uuid: string,
+  laggards: ReadonlySet<string> = new Set(),
+): Promise<void> {
   await getZone(ctx, uuid);
   const rows = async (zone: StoredObject<ZoneRecord>): Promise<Changes> => {
     const record = drained(zone.value);
@@ -70,5 +77,5 @@ export async function emptyZone(ctx: NapiContext, uuid: string): Promise<void> {
       events: [zoneEvent(record, 'state')],
     };
   };
-  await evacuateZone(ctx, uuid, rows, refuseLast);
+  await evacuateZone(ctx, uuid, laggards, rows, refuseLast);
 }

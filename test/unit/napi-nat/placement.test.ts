@@ -11,12 +11,17 @@ import {
   type PlacementPublic,
   type PlacementZone,
   placeFabric,
-  planMove,
 } from '../../../services/napi-nat/placement.js';
+import {
+  planMove,
+  planShare,
+} from '../../../services/napi-nat/placement-moves.js';
 
 const perOwner: PlacementPolicy = {
   sharing: 'per-owner',
   placement: 'spread',
+  on_join: 'keep',
+  pins: {},
   max_fabrics_per_public: 64,
 };
 const shared: PlacementPolicy = { ...perOwner, sharing: 'shared' };
@@ -28,6 +33,7 @@ function zone(
 ): PlacementZone {
   return {
     uuid,
+    server_uuid: uuid.replace('z', 'cn'),
     state: 'up',
     standby: false,
     weight: 1,
@@ -53,7 +59,8 @@ test('RFD 158: vnets 1, 2, 3 go to zones 1, 2, 2', (t) => {
   let next = 2;
   const add = (owner: string, addresses: number) => {
     const home = publics.filter((each) => each.owner_uuid === owner);
-    const found = placeFabric({ zones, home, shared: [], policy: perOwner });
+    const policy = perOwner;
+    const found = placeFabric({ owner, zones, home, shared: [], policy });
     if (found === null) throw new Error('no zone');
     const ip = found.public_ip ?? `3.3.3.${next++}`;
     const load = { fabrics: 1, addresses };
@@ -105,6 +112,7 @@ test('draining and lost zones get no new work', (t) => {
   const home = [place('3.3.3.2', 'z1', 1, 'a')];
   t.deepEqual(
     placeFabric({
+      owner: 'a',
       zones: [draining, busy],
       home,
       shared: [],
@@ -123,12 +131,14 @@ test('a shared public IP is filled to its limit and no further', (t) => {
   const policy = { ...shared, max_fabrics_per_public: 3 };
   const two = [place('3.3.3.2', 'z1', 2)];
   t.equal(
-    placeFabric({ zones, home: [], shared: two, policy })?.public_ip,
+    placeFabric({ owner: 'a', zones, home: [], shared: two, policy })
+      ?.public_ip,
     '3.3.3.2',
   );
   const three = [place('3.3.3.2', 'z1', 3)];
   t.equal(
-    placeFabric({ zones, home: three, shared: three, policy })?.public_ip,
+    placeFabric({ owner: 'a', zones, home: three, shared: three, policy })
+      ?.public_ip,
     null,
   );
   t.end();
@@ -140,10 +150,10 @@ test("the owner's own address comes before the least loaded zone", (t) => {
     zone('z2'),
   ];
   const home = [place('3.3.3.2', 'z1', 5)];
-  t.deepEqual(placeFabric({ zones, home, shared: home, policy: shared }), {
-    zone_uuid: 'z1',
-    public_ip: '3.3.3.2',
-  });
+  t.deepEqual(
+    placeFabric({ owner: 'a', zones, home, shared: home, policy: shared }),
+    { zone_uuid: 'z1', public_ip: '3.3.3.2' },
+  );
   t.end();
 });
 
@@ -185,5 +195,97 @@ test('the heir to a UL3 gets everything; strangers share', (t) => {
       { ip: '3.3.3.3', to: 'z3' },
     ],
   });
+  t.end();
+});
+
+test('a pinned owner is served on its compute nodes, alone on its IPs', (t) => {
+  const policy = { ...shared, pins: { a: ['cn2', 'cn3'] } };
+  const busy = { fabrics: 9, addresses: 9 };
+  const zones = [zone('z1'), zone('z2', { load: busy }), zone('z3')];
+  const others = [place('3.3.3.9', 'z3')];
+  const ask = (all: PlacementZone[], home: PlacementPublic[] = []) =>
+    placeFabric({ owner: 'a', zones: all, home, shared: others, policy });
+  t.deepEqual(ask(zones), { zone_uuid: 'z3', public_ip: null });
+  const mine = [place('3.3.3.2', 'z2', 1, 'a'), others[0] as PlacementPublic];
+  t.deepEqual(ask(zones, mine), { zone_uuid: 'z2', public_ip: '3.3.3.2' });
+  const lost = zones.map((each) =>
+    each.uuid === 'z1' ? each : { ...each, state: 'down' as const },
+  );
+  t.deepEqual(
+    ask(lost, mine),
+    { zone_uuid: 'z1', public_ip: null },
+    'elsewhere rather than nowhere',
+  );
+  t.end();
+});
+
+test('work that moves stays on its compute nodes where it can', (t) => {
+  const policy = { ...perOwner, pins: { a: ['cn1', 'cn3'] } };
+  const heavy = zone('z3', { load: { fabrics: 9, addresses: 9 } });
+  const publics = [place('3.3.3.2', 'z1', 1, 'a'), place('3.3.3.3', 'z1')];
+  const neighbours = new Set<string>();
+  const zones = [zone('z1'), zone('z2'), heavy];
+  const request = { zones, publics, neighbours, policy };
+  t.deepEqual(planMove({ ...request, lost: 'z1' })?.moves, [
+    { ip: '3.3.3.2', to: 'z3' },
+    { ip: '3.3.3.3', to: 'z2' },
+  ]);
+  t.end();
+});
+
+/** A zone that carries these public IPs. */
+function carrying(uuid: string, publics: PlacementPublic[]): PlacementZone {
+  const mine = publics.filter((each) => each.zone_uuid === uuid);
+  const fabrics = mine.reduce((sum, each) => sum + each.load.fabrics, 0);
+  return zone(uuid, { load: { fabrics, addresses: fabrics * 256 } });
+}
+
+test('a zone that joins gets its share, heaviest first, and no more', (t) => {
+  const publics = [
+    place('3.3.3.2', 'z1', 4),
+    place('3.3.3.3', 'z1', 1),
+    place('3.3.3.4', 'z1', 1),
+    place('3.3.3.5', 'z2', 2),
+    place('3.3.3.6', 'z2', 1),
+  ];
+  const zones = ['z1', 'z2', 'z3'].map((each) => carrying(each, publics));
+  const moves = planShare({ to: 'z3', zones, publics, policy: perOwner });
+  t.deepEqual(moves, [{ ip: '3.3.3.2', to: 'z3' }], 'z1 2, z2 3, z3 4');
+  const after = publics.map((each) =>
+    each.ip === '3.3.3.2' ? { ...each, zone_uuid: 'z3' } : each,
+  );
+  const now = ['z1', 'z2', 'z3'].map((each) => carrying(each, after));
+  t.deepEqual(
+    planShare({ to: 'z3', zones: now, publics: after, policy: perOwner }),
+    [],
+    'a second time there is nothing to do',
+  );
+  t.end();
+});
+
+test('only a zone that serves gets a share', (t) => {
+  const publics = [place('3.3.3.2', 'z1', 1), place('3.3.3.3', 'z1', 1)];
+  const from = carrying('z1', publics);
+  for (const state of ['new', 'down', 'draining', 'standby'] as const) {
+    const to = zone('z2', { state, standby: state === 'standby' });
+    const zones = [from, to];
+    const moves = planShare({ to: 'z2', zones, publics, policy: reserve });
+    t.deepEqual(moves, [], state);
+  }
+  t.end();
+});
+
+test('pinned work goes back to its compute node, and never away', (t) => {
+  const policy = { ...perOwner, pins: { a: ['cn2'], b: ['cn1'] } };
+  const publics = [
+    place('3.3.3.2', 'z1', 1, 'a'),
+    place('3.3.3.3', 'z1', 1, 'b'),
+    place('3.3.3.4', 'z1', 1, 'b'),
+    place('3.3.3.5', 'z1', 1, 'b'),
+  ];
+  const zones = ['z1', 'z2'].map((each) => carrying(each, publics));
+  t.deepEqual(planShare({ to: 'z2', zones, publics, policy }), [
+    { ip: '3.3.3.2', to: 'z2' },
+  ]);
   t.end();
 });
