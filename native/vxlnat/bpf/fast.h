@@ -13,6 +13,7 @@
 #include "bpf/next_hop.h"
 #include "bpf/packet.h"
 #include "bpf/rewrite.h"
+#include "bpf/tunnel.h"
 
 /* Milliseconds of the engine's clock, to within a tick of the kernel's. */
 INLINE __u32 milliseconds(void) {
@@ -26,53 +27,6 @@ INLINE __u16 next_ip_id(__u32 src, __u32 dst, __u8 proto) {
   __u8* cell = element(offset);
   if (!cell) return 0;
   return (__u16)__sync_fetch_and_add((__u32*)(cell + (offset & 60)), 1);
-}
-
-/* RFC 6040: what the tunnel's congestion mark makes of the packet's type of
- * service, or -1 when the engine must drop it. */
-INLINE int carry_ecn(__u8 inner, __u8 outer) {
-  __u8 mark = outer & 3;
-  __u8 has = inner & 3;
-  if (mark == 0 || has == mark || has == 3) return inner;
-  if (has == 0) return mark == 3 ? -1 : inner;
-  return mark == 2 ? inner : (inner & ~3) | mark;
-}
-
-/* A VXLAN datagram, and what it holds. */
-struct tunnelled {
-  struct iphdr* ip;
-  __u32 vni;
-  __u64 router_mac; /* to which the frame was sent */
-  __u32 room;       /* for the packet */
-};
-
-/* `outer` has no options and is no fragment; UDP to our port. */
-INLINE int open_tunnel(struct iphdr* outer, void* end, struct tunnelled* t) {
-  struct udphdr* udp = (void*)(outer + 1);
-  struct vxlan* vxlan = (void*)(udp + 1);
-  __u8* ethernet = (void*)(vxlan + 1);
-  /* With room for a tag, which the least of packets fills. */
-  if (ethernet + 14 + TAG_SIZE + 20 > (__u8*)end) return VXLNAT_UP_ODD;
-  __u32 total = bpf_ntohs(outer->tot_len);
-  if (header_sum(outer) != 0xffff || total > (__u8*)end - (__u8*)outer ||
-      total != bpf_ntohs(udp->len) + sizeof(*outer) || udp->check != 0 ||
-      !(vxlan->flags & bpf_htonl(VXLAN_HAS_VNI << 24))) {
-    return VXLNAT_UP_ODD;
-  }
-  t->vni = bpf_ntohl(vxlan->vni) >> 8;
-  if (t->vni == vxlnat.layout.probe_vnet) return VXLNAT_UP_ODD;
-  t->router_mac = bpf_be64_to_cpu(*(__u64*)ethernet) >> 16;
-  __u8* inner = ethernet + 14;
-  __be16 type = *(__be16*)(ethernet + 12);
-  if (type == bpf_htons(ETH_P_8021Q)) {
-    type = *(__be16*)(ethernet + 16);
-    inner += TAG_SIZE;
-  }
-  __u32 before = inner - (__u8*)outer;
-  if (type != bpf_htons(ETH_P_IP) || total < before + 20) return VXLNAT_UP_ODD;
-  t->ip = (void*)inner;
-  t->room = total - before;
-  return 0;
 }
 
 INLINE int fast_outbound(struct xdp_md* ctx, struct iphdr* outer, int* action) {
@@ -90,6 +44,7 @@ INLINE int fast_outbound(struct xdp_md* ctx, struct iphdr* outer, int* action) {
   struct iphdr* ip = t.ip;
   why = read_packet(ip, end, t.room, &p);
   if (why) return why;
+  if (!tunnel_sum_holds(outer, &t, &p)) return VXLNAT_UP_TUNNEL_SUM;
   int tos = carry_ecn(p.tos, outer->tos);
   if (tos < 0) return VXLNAT_UP_ODD;
   why = choose_outbound(&c, &p, t.vni, now);

@@ -45,11 +45,16 @@ INLINE int is_martian(__u32 ip) {
   return top == 0 || top == 127 || top >= 224;
 }
 
+/* The sum of the pseudo-header of a packet with `length` bytes of payload. */
+INLINE __u64 pseudo_sum(const struct iphdr* ip, __u16 length) {
+  return (__u64)ip->saddr + ip->daddr + bpf_htons(ip->protocol) +
+         bpf_htons(length);
+}
+
 /* Virtual links leave TCP and UDP checksums at the pseudo-header's sum; the
  * engine's port finishes them. */
 INLINE int is_unfinished(const struct iphdr* ip, __u16 length, __u16 sum) {
-  return sum == fold((__u64)ip->saddr + ip->daddr + bpf_htons(ip->protocol) +
-                     bpf_htons(length));
+  return sum == fold(pseudo_sum(ip, length));
 }
 
 INLINE int read_tcp(const struct iphdr* ip, void* end, __u16 left,

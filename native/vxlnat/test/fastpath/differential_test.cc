@@ -53,11 +53,15 @@ class Chance {
     t_.damage(&frame);
     const std::uint32_t port = out ? Kernel::kUnderlay : Kernel::kExternal;
     for (std::uint32_t n = t_.once_in(3) ? 2 : 1; n > 0; n--) {
-      if (w_.frame(frame, port)) forwarded_[out ? 1 : 0]++;
+      if (!w_.frame(frame, port)) continue;
+      forwarded_[out ? 1 : 0]++;
+      if (out && get16(&frame[14 + 20 + 6]) != 0) summed_++;
     }
   }
 
   std::uint64_t forwarded(bool out) const { return forwarded_[out ? 1 : 0]; }
+  // Of those out, with a checksum of the tunnel.
+  std::uint64_t summed() const { return summed_; }
 
  private:
   void list() {
@@ -122,6 +126,7 @@ class Chance {
   Twins w_;
   std::vector<FlowInfo> flows_;
   std::uint64_t forwarded_[2] = {};
+  std::uint64_t summed_ = 0;
 };
 
 std::uint64_t setting(const char* name, std::uint64_t otherwise) {
@@ -159,6 +164,7 @@ void drive(std::uint16_t vlan) {
   // A program that forwards nothing is always right.
   CHECK(chance.forwarded(true) > steps / 20);
   CHECK(chance.forwarded(false) > steps / 20);
+  CHECK(chance.summed() > steps / 60);
 }
 
 }  // namespace

@@ -79,6 +79,15 @@ void Traffic::spoil_sum(Bytes* ip) {
   }
 }
 
+// Linux sends one by default, RFC 7348 section 5 would have none.
+void Traffic::spoil_tunnel_sum(Ip4 src, Ip4 dst, Bytes* udp) {
+  if (once_in(2)) return put16(&(*udp)[6], 0);
+  if (once_in(20)) {
+    put16(&(*udp)[6], fold(pseudo_sum(src, dst, kUdp, udp->size())));
+  }
+  if (once_in(20)) put16(&(*udp)[6], static_cast<std::uint16_t>(pick(65536)));
+}
+
 Bytes Traffic::packet(const Ends& ends, bool reply) {
   IpOptions o;
   if (once_in(20)) o.ttl = static_cast<std::uint8_t>(pick(3));
@@ -128,13 +137,13 @@ Bytes Traffic::from_inside() {
   put16(&b[20 + tag], once_in(80) ? 0x0806 : 0x0800);
   b.insert(b.end(), ip.begin(), ip.end());
   if (once_in(10)) b.resize(b.size() + pick(20));
-  Bytes udp = udp_payload(node(vni), 51000, kZone, 4789, b);
-  if (!once_in(20)) put16(&udp[6], 0);
+  const Ip4 from = once_in(30) ? node(5) : node(vni);
+  const Ip4 to = once_in(60) ? kZone + 1 : kZone;
+  Bytes udp = udp_payload(from, 51000, to, 4789, b);
+  spoil_tunnel_sum(from, to, &udp);
   IpOptions o;
   o.tos = once_in(3) ? static_cast<std::uint8_t>(pick(256)) : std::uint8_t{0};
   if (once_in(80)) o.fragment = 0x2000;
-  const Ip4 from = once_in(30) ? node(5) : node(vni);
-  const Ip4 to = once_in(60) ? kZone + 1 : kZone;
   return framed(make_ip(from, to, kUdp, udp, o), 0);
 }
 

@@ -53,6 +53,7 @@ class Traffic {
   Bytes packet(const Ends& ends, bool reply);
   Bytes transport(const Ends& ends, bool reply);
   void spoil_sum(Bytes* ip);
+  void spoil_tunnel_sum(Ip4 src, Ip4 dst, Bytes* udp);
   Bytes framed(const Bytes& ip, std::uint16_t vlan);
 
   Random random_;

@@ -51,6 +51,9 @@ class Twins final : public Outbox {
   std::unique_ptr<Engine> engine;
 
  private:
+  io::FrameKind read(std::span<std::uint8_t> frame, std::uint32_t port,
+                     Packet* packet);
+  Bytes trusted(const Bytes& bytes, std::uint32_t port);
   void give_engine(const Bytes& bytes, std::uint32_t port, Tick at);
   void compare(const Run& run, const Bytes& frame);
   void forgive(const Bytes& programs);
