@@ -43,6 +43,8 @@ import {
   whileLeading,
 } from '#lib/store/lease.js';
 import type { Store } from '#lib/store/types.js';
+import { forgetRegularly } from './aip/forget.js';
+import { createAipProgress } from './aip/progress.js';
 import { prepareBuckets } from './buckets.js';
 import type { NapiConfig } from './config.js';
 import type { NapiContext } from './context.js';
@@ -51,6 +53,7 @@ import { ZoneMonitor } from './nat-reform/monitor.js';
 import { createSerial } from './nat-reform/serial.js';
 import { createProber } from './probe/prober.js';
 import { resources } from './resources.js';
+import { aipAccountRoutes } from './routes/aip-accounts.js';
 import { aipRoutes } from './routes/aips.js';
 import { dataplaneRoutes } from './routes/dataplane.js';
 import { fabricRoutes } from './routes/fabrics.js';
@@ -100,6 +103,8 @@ interface Parts {
   monitor: ZoneMonitor;
   lease: Lease;
   svp: ReturnType<typeof createSvpService>;
+  /** Ends what follows AIPs in the background. */
+  stopAips: () => void;
   server: HttpServer;
 }
 
@@ -167,6 +172,7 @@ function assemble(ctx: NapiContext): Parts {
   const name = 'leader';
   const lease = createLease({ store, clock, log, name, holder: randomUUID() });
   const monitor = monitorOf(ctx, lease);
+  const progress = createAipProgress(store.journal, monitor, clock);
   const svp = createSvpService(ctx);
   const journal = store.journal;
   const metrics = createNapiMetrics({ journal, publisher, monitor, svp });
@@ -180,7 +186,8 @@ function assemble(ctx: NapiContext): Parts {
     ...nicRoutes(ctx),
     ...nicTagRoutes(ctx),
     ...fabricRoutes(ctx),
-    ...aipRoutes(ctx),
+    ...aipRoutes(ctx, progress),
+    ...aipAccountRoutes(ctx),
     ...natZoneRoutes(ctx, monitor),
     ...natPublicRoutes(ctx),
     ...dataplaneRoutes(ctx),
@@ -189,7 +196,12 @@ function assemble(ctx: NapiContext): Parts {
   server.onUpgrade((request, socket, head) =>
     publisher.handleUpgrade(request, socket, head),
   );
-  return { ctx, publisher, monitor, lease, svp, server };
+  const forgetting = forgetRegularly(ctx);
+  const stopAips = () => {
+    forgetting.cancel();
+    progress.stop();
+  };
+  return { ctx, publisher, monitor, lease, svp, stopAips, server };
 }
 
 /**
@@ -228,6 +240,7 @@ export function createApp(config: NapiConfig, deps: AppDeps): App {
       start: () => parts?.monitor.start(),
       stop: () => parts?.monitor.stop(),
     });
+    lifecycle.add({ name: 'AIPs', stop: () => parts?.stopAips() });
     lifecycle.add({
       name: 'svp',
       async start() {

@@ -5,6 +5,9 @@
 /** Every bucket of napi-nat; each noun declares its own. */
 
 import type { BucketConfig, Store } from '#lib/store/types.js';
+import { accountBuckets } from './aip/account.js';
+import { auditBuckets } from './aip/audit.js';
+import { onceBuckets } from './aip/once.js';
 import { aipBuckets } from './aip/record.js';
 import { fabricBuckets } from './fabric/record.js';
 import { ledgerBuckets } from './nat-reform/ledger.js';
@@ -26,6 +29,9 @@ export const buckets: Record<string, BucketConfig> = {
   ...fabricBuckets,
   ...ul3Buckets,
   ...aipBuckets,
+  ...accountBuckets,
+  ...auditBuckets,
+  ...onceBuckets,
   ...zoneBuckets,
   ...publicBuckets,
   ...ledgerBuckets,

@@ -66,6 +66,8 @@ export interface NapiConfig {
       /** By owner: compute nodes whose zones are to serve its fabrics. */
       pins?: Record<string, string[]>;
     };
+    /** Most AIPs of one owner, unless an operator says so for it. */
+    aip_quota?: number;
     /** Name or UUID of the network that public IPs are taken from. */
     public_network: string;
     probe: { vnet: number; interval_ms: number; misses: number; bind?: string };
@@ -160,6 +162,7 @@ const natReform = {
         },
       },
     },
+    aip_quota: { type: 'integer', minimum: 0, maximum: 1_000_000 },
     public_network: text,
     probe: {
       type: 'object',

@@ -58,6 +58,7 @@ export interface WorldOptions {
   pool_end?: string;
   probe_ms?: number;
   heartbeat_ms?: number;
+  aip_quota?: number;
   /** Whether new fabric networks join NAT Reform; they do unless told. */
   nat_reform?: boolean;
 }
@@ -65,6 +66,7 @@ export interface WorldOptions {
 function configOf(directory: string, options: WorldOptions): NapiConfig {
   const { sharing = 'per-owner', placement = 'spread' } = options;
   const { max_fabrics_per_public: most, on_join, pins } = options;
+  const { aip_quota: quota } = options;
   return {
     listen: { host: '127.0.0.1', port: 0 },
     svp: { host: '127.0.0.1', port: 0 },
@@ -98,6 +100,7 @@ function configOf(directory: string, options: WorldOptions): NapiConfig {
         ...(on_join === undefined ? {} : { on_join }),
         ...(pins === undefined ? {} : { pins }),
       },
+      ...(quota === undefined ? {} : { aip_quota: quota }),
       public_network: PUBLIC_NETWORK,
       probe: {
         vnet: 16777215,

@@ -338,6 +338,8 @@ export function cases(world: BadInputWorld): Case[] {
         private_ip: 'ip',
         description: 'text',
         tags: 'tags',
+        deletion_protection: 'bool',
+        role_tags: 'uuids',
       },
     },
     {
@@ -351,6 +353,8 @@ export function cases(world: BadInputWorld): Case[] {
         remap: 'bool',
         description: 'text',
         tags: 'tags',
+        deletion_protection: 'bool',
+        role_tags: 'uuids',
       },
     },
     {

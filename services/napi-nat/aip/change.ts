@@ -9,6 +9,7 @@
 
 import type { StoredObject } from '#lib/store/types.js';
 import type { Changes } from '../commit.js';
+import type { NapiContext } from '../context.js';
 import { type PublicRecord, publicEvent, putPublic } from '../public/record.js';
 import { type AipRecord, aipEvent, putAip, unassigned } from './record.js';
 import type { ResolvedTarget } from './target.js';
@@ -43,8 +44,13 @@ export function rewired(
 }
 
 /** The AIP points nowhere any more and nobody announces it. */
-export function detached(stored: StoredAip, now: number): Changes {
-  const record = unassigned(stored.aip.value, now);
+export function detached(
+  ctx: Pick<NapiContext, 'store' | 'clock'>,
+  stored: StoredAip,
+): Changes {
+  const { clock, store } = ctx;
+  const position = store.journal.position();
+  const record = unassigned(stored.aip.value, clock.now(), position);
   const place = rewired(stored.place, following(stored.place.value, null));
   return {
     requests: [putAip(record, stored.aip._etag), ...place.requests],

@@ -6,13 +6,21 @@
 
 import { ServiceError } from '#lib/errors.js';
 import { isStoreError } from '#lib/store/types.js';
-import { type Changes, commit, merge } from '../commit.js';
+import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { allocatePublic } from '../nat-reform/allocate.js';
 import { advancedLedger, readLedger } from '../nat-reform/ledger.js';
 import { type PublicRecord, publicEvent, putPublic } from '../public/record.js';
+import { oneMore, readAccount } from './account.js';
+import { type Asked, change, type Done } from './asked.js';
 import { following } from './change.js';
-import { AIP_BUCKET, type AipRecord, aipEvent, putAip } from './record.js';
+import {
+  AIP_BUCKET,
+  type AipAnswer,
+  type AipRecord,
+  aipEvent,
+  putAip,
+} from './record.js';
 import { resolveTarget, type TargetRequest } from './target.js';
 
 /** A validated request. */
@@ -23,6 +31,8 @@ export interface CreateAip {
   private_ip?: string | undefined;
   description?: string | undefined;
   tags?: AipRecord['tags'];
+  deletion_protection?: boolean | undefined;
+  role_tags?: string[] | undefined;
 }
 
 async function refuseDuplicate(ctx: NapiContext, uuid: string): Promise<void> {
@@ -43,10 +53,12 @@ async function build(
   ctx: NapiContext,
   input: CreateAip,
   uuid: string,
-): Promise<{ changes: Changes; result: AipRecord }> {
+): Promise<Done> {
   if (input.uuid !== undefined) await refuseDuplicate(ctx, uuid);
   // Before anything that is chosen by it is read.
   const ledger = await readLedger(ctx.store);
+  const account = await readAccount(ctx, input.owner_uuid);
+  const more = oneMore(ctx, account);
   const { owner_uuid, instance, private_ip } = input;
   const request: TargetRequest | null =
     instance === undefined ? null : { owner_uuid, instance, private_ip };
@@ -63,7 +75,12 @@ async function build(
     network_uuid: taken.network_uuid,
     ...(input.description ? { description: input.description } : {}),
     ...(input.tags ? { tags: input.tags } : {}),
-    ...resolved?.target,
+    ...(input.deletion_protection ? { deletion_protection: true } : {}),
+    ...(input.role_tags?.length ? { role_tags: input.role_tags } : {}),
+    ...(resolved && {
+      ...resolved.target,
+      since: ctx.store.journal.position(),
+    }),
     created: now,
     modified: now,
     v: 1,
@@ -71,11 +88,17 @@ async function build(
   const place = following(newPublic(record), resolved);
   const guards = resolved ? [resolved.guard, advancedLedger(ledger, [])] : [];
   const created: Changes = {
-    requests: [...taken.requests, putAip(record, null), putPublic(place, null)],
+    requests: [
+      ...taken.requests,
+      putAip(record, null),
+      putPublic(place, null),
+      more,
+    ],
     events: [publicEvent(place, 'create'), aipEvent(record, 'create')],
   };
   const changes = merge(created, { requests: guards, events: [] });
-  return { changes, result: record };
+  const state = resolved ? 'attaching' : 'detached';
+  return { changes, action: 'create', record, state };
 }
 
 function newPublic(aip: AipRecord): PublicRecord {
@@ -95,13 +118,17 @@ function newPublic(aip: AipRecord): PublicRecord {
 
 /**
  * Creates an AIP.
- * @throws ServiceError 507 SubnetFull when the public network is used up, and
- *   what `resolveTarget` throws
+ * @throws ServiceError 507 SubnetFull when the public network is used up; 409
+ *   QuotaExceeded; and what `resolveTarget` throws
  */
 export async function createAip(
   ctx: NapiContext,
   input: CreateAip,
-): Promise<AipRecord> {
+  asked: Asked = {},
+): Promise<AipAnswer> {
   const uuid = input.uuid ?? ctx.uuid();
-  return ctx.placing.run(() => commit(ctx, () => build(ctx, input, uuid)));
+  const answer = await ctx.placing.run(() =>
+    change(ctx, asked, () => build(ctx, input, uuid)),
+  );
+  return answer as AipAnswer;
 }

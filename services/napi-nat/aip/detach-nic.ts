@@ -11,6 +11,7 @@ import { fabricOf } from '../nat-reform/fabric.js';
 import { guardLedger, readLedger } from '../nat-reform/ledger.js';
 import { readNetwork } from '../network/read.js';
 import type { NicRecord } from '../nic/record.js';
+import { auditRow, SYSTEM } from './audit.js';
 import { detached } from './change.js';
 import { getAipPublic } from './find.js';
 import { AIP_BUCKET, type AipRecord, targetOf } from './record.js';
@@ -34,12 +35,12 @@ export async function detachNic(
     eq('target', targetOf(fabric.vnet_id, nic.ipaddr)),
   );
   const changes = await Promise.all(
-    found.objects.map(async (aip) =>
-      detached(
-        { aip, place: await getAipPublic(ctx, aip.value) },
-        ctx.clock.now(),
-      ),
-    ),
+    found.objects.map(async (aip) => {
+      const place = await getAipPublic(ctx, aip.value);
+      const entry = auditRow(ctx, aip.value, 'detach', SYSTEM);
+      const audit = { requests: [entry], events: [] };
+      return merge(detached(ctx, { aip, place }), audit);
+    }),
   );
   return merge({ requests: [guardLedger(ledger)], events: [] }, ...changes);
 }

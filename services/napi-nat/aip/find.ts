@@ -5,7 +5,7 @@
 /** Reads AIPs: one, or a page of them. */
 
 import { notFound } from '#lib/errors.js';
-import { and, eq, ge, not, or } from '#lib/store/filter-text.js';
+import { and, eq, ge, not, or, present } from '#lib/store/filter-text.js';
 import { isStoreError, type StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { findPublic } from '../public/find.js';
@@ -16,11 +16,18 @@ export interface AipQuery {
   owner_uuid?: string | undefined;
   belongs_to_uuid?: string | undefined;
   ip?: string | undefined;
+  /** Whether it points anywhere. */
+  attached?: boolean | undefined;
+  /** Tags that it must have; values as text. */
+  tags?: Record<string, string> | undefined;
   limit: number;
   offset: number;
   /** List strictly after this AIP. */
   marker?: string | undefined;
 }
+
+/** How many are read at a time where no index can choose. */
+const PAGE = 1000;
 
 /**
  * One AIP.
@@ -59,37 +66,84 @@ export async function getAipPublic(
   return found;
 }
 
-/**
- * A page of AIPs by creation time, then UUID.
- * @throws ServiceError 404 when the marker names no AIP of this owner
- */
-export async function listAips(
-  ctx: Pick<NapiContext, 'store'>,
-  query: AipQuery,
-): Promise<AipRecord[]> {
+/** The filter of AIPs strictly after one, in the order of lists. */
+function after(at: AipRecord): string {
+  const tie = and(
+    eq('created', at.created),
+    ge('uuid', at.uuid),
+    not(eq('uuid', at.uuid)),
+  );
+  return or(ge('created', at.created + 1), tie);
+}
+
+/** What indexes can choose by. */
+function termsOf(query: AipQuery): string[] {
   const terms = [ge('created', 0)];
   for (const field of ['owner_uuid', 'belongs_to_uuid', 'ip'] as const) {
     const value = query[field];
     if (value !== undefined) terms.push(eq(field, value));
   }
-  if (query.marker) {
-    const at = (await getAip(ctx, query.marker, query.owner_uuid)).value;
-    const tie = and(
-      eq('created', at.created),
-      ge('uuid', at.uuid),
-      not(eq('uuid', at.uuid)),
-    );
-    terms.push(or(ge('created', at.created + 1), tie));
-  }
+  if (query.attached === true) terms.push(present('belongs_to_uuid'));
+  if (query.attached === false) terms.push(not(present('belongs_to_uuid')));
+  return terms;
+}
+
+async function findAips(
+  ctx: Pick<NapiContext, 'store'>,
+  terms: string[],
+  page: { limit: number; offset: number },
+): Promise<AipRecord[]> {
   const found = await ctx.store.findObjects<AipRecord>(
     AIP_BUCKET,
     and(...terms),
     {
-      limit: query.limit,
+      ...page,
       noCount: true,
-      offset: query.offset,
       sort: [{ attribute: 'created' }, { attribute: 'uuid' }],
     },
   );
   return found.objects.map((object) => object.value);
+}
+
+function hasTags(record: AipRecord, wanted: Record<string, string>): boolean {
+  const { tags = {} } = record;
+  return Object.entries(wanted).every(
+    ([name, value]) =>
+      Object.hasOwn(tags, name) && String(tags[name]) === value,
+  );
+}
+
+/**
+ * A page of AIPs by creation time, then UUID.
+ * @param matches what no index knows, such as the state; every AIP that the
+ *   rest of the query admits is looked at then
+ * @throws ServiceError 404 when the marker names no AIP of this owner
+ */
+export async function listAips(
+  ctx: Pick<NapiContext, 'store'>,
+  query: AipQuery,
+  matches?: (record: AipRecord) => boolean,
+): Promise<AipRecord[]> {
+  const { limit, offset, tags = {}, marker } = query;
+  const terms = termsOf(query);
+  if (marker) {
+    const at = (await getAip(ctx, marker, query.owner_uuid)).value;
+    terms.push(after(at));
+  }
+  if (matches === undefined && Object.keys(tags).length === 0) {
+    return findAips(ctx, terms, { limit, offset });
+  }
+  const found: AipRecord[] = [];
+  let last: AipRecord | undefined;
+  do {
+    const more = last === undefined ? [] : [after(last)];
+    const all = [...terms, ...more];
+    const page = await findAips(ctx, all, { limit: PAGE, offset: 0 });
+    const good = page.filter(
+      (record) => hasTags(record, tags) && (matches?.(record) ?? true),
+    );
+    found.push(...good);
+    last = page.length < PAGE ? undefined : page.at(-1);
+  } while (last !== undefined && found.length < offset + limit);
+  return found.slice(offset, offset + limit);
 }

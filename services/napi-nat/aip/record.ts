@@ -7,7 +7,7 @@
  * Addresses"). `target` is unique: a private address has one AIP at most.
  */
 
-import type { Aip } from '#lib/model/aip.js';
+import type { Aip, AipState } from '#lib/model/aip.js';
 import type { OneToOne } from '#lib/model/dataplane.js';
 import type {
   BatchRequest,
@@ -15,6 +15,7 @@ import type {
   EtagCondition,
   JournalEvent,
 } from '#lib/store/types.js';
+import { etagOfRecord } from '../etag.js';
 
 export const AIP_BUCKET = 'nat_aips';
 
@@ -37,6 +38,13 @@ export interface AipRecord extends Partial<AipTarget> {
   network_uuid: string;
   description?: string;
   tags?: Record<string, string | number | boolean>;
+  deletion_protection?: boolean;
+  role_tags?: string[];
+  /**
+   * The journal's position before the AIP last changed where it points: the
+   * event that tells of it came later (see progress.ts).
+   */
+  since?: number;
   /** Milliseconds since the epoch. */
   created: number;
   modified: number;
@@ -69,8 +77,15 @@ export function isAssigned(record: AipRecord): record is AipRecord & AipTarget {
   return record.target !== undefined;
 }
 
-/** The record without its target. */
-export function unassigned(record: AipRecord, now: number): AipRecord {
+/**
+ * The record without its target.
+ * @param position the journal's
+ */
+export function unassigned(
+  record: AipRecord,
+  now: number,
+  position: number,
+): AipRecord {
   const {
     belongs_to_uuid: _instance,
     belongs_to_type: _type,
@@ -81,17 +96,37 @@ export function unassigned(record: AipRecord, now: number): AipRecord {
     target: _target,
     ...rest
   } = record;
-  return { ...rest, modified: now };
+  return { ...rest, since: position, modified: now };
 }
 
 /** The AIP as `GET /aips` serves it; absent fields are omitted. */
-export function serializeAip(record: AipRecord): Aip {
-  const { target: _target, created, modified, v: _v, ...rest } = record;
+export function serializeAip(record: AipRecord, state: AipState): Aip {
+  const {
+    target: _target,
+    since: _since,
+    created,
+    modified,
+    v: _v,
+    ...rest
+  } = record;
   return {
     ...rest,
+    family: 'ipv4',
+    state,
+    deletion_protection: record.deletion_protection ?? false,
     created_timestamp: new Date(created).toISOString(),
     modified_timestamp: new Date(modified).toISOString(),
   };
+}
+
+/** What an answer says of an AIP, with the etag of the record behind it. */
+export interface AipAnswer extends Aip {
+  etag: string;
+}
+
+/** The answer to a change that leaves this record. */
+export function answerOf(record: AipRecord, state: AipState): AipAnswer {
+  return { ...serializeAip(record, state), etag: etagOfRecord(record) };
 }
 
 /** The data plane's entry; null while the AIP points nowhere. */

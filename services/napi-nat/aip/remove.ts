@@ -4,16 +4,17 @@
 
 /** DetachAIP and DeleteAIP. */
 
-import { type Changes, commit, merge } from '../commit.js';
+import { ServiceError } from '#lib/errors.js';
+import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { releaseIp } from '../ip/release.js';
 import { PUBLIC_BUCKET, publicEvent } from '../public/record.js';
+import { oneLess, readAccount } from './account.js';
+import { type Asked, change } from './asked.js';
 import { detached } from './change.js';
 import { getAip, getAipPublic } from './find.js';
 import { AIP_BUCKET, aipEvent, isAssigned } from './record.js';
 import { aipInUse } from './target.js';
-
-type Check = (etag: string) => void;
 
 /**
  * Takes an AIP out of use; its owner keeps it. Nothing happens to an AIP that
@@ -24,35 +25,39 @@ export async function detachAip(
   ctx: NapiContext,
   uuid: string,
   owner: string | undefined,
-  check: Check = () => {},
+  asked: Asked = {},
 ): Promise<void> {
-  await commit(ctx, async () => {
+  await change(ctx, asked, async () => {
     const aip = await getAip(ctx, uuid, owner);
-    check(aip._etag);
-    if (!isAssigned(aip.value)) {
-      return { changes: { requests: [], events: [] }, result: undefined };
-    }
+    asked.check?.(aip._etag);
+    const done = { action: 'detach', record: aip.value, state: null } as const;
+    if (!isAssigned(aip.value)) return { ...done, changes: null };
     const place = await getAipPublic(ctx, aip.value);
-    const changes = detached({ aip, place }, ctx.clock.now());
-    return { changes, result: undefined };
+    return { ...done, changes: detached(ctx, { aip, place }) };
   });
 }
 
 /**
  * Gives an AIP back to the public network.
  * @param options.really also when it is assigned
- * @throws ServiceError 404; 409 AIPInUse
+ * @throws ServiceError 404; 409 AIPInUse, CannotDestroyAIPError
  */
 export async function deleteAip(
   ctx: NapiContext,
   uuid: string,
   options: { owner?: string | undefined; really: boolean },
-  check: Check = () => {},
+  asked: Asked = {},
 ): Promise<void> {
-  await commit(ctx, async () => {
+  await change(ctx, asked, async () => {
     const aip = await getAip(ctx, uuid, options.owner);
-    check(aip._etag);
-    const { ip, network_uuid, belongs_to_uuid } = aip.value;
+    asked.check?.(aip._etag);
+    const { ip, network_uuid, owner_uuid, belongs_to_uuid } = aip.value;
+    if (aip.value.deletion_protection === true) {
+      throw new ServiceError(409, {
+        code: 'CannotDestroyAIPError',
+        message: 'AIP has deletion_protection enabled',
+      });
+    }
     if (isAssigned(aip.value) && !options.really) {
       throw aipInUse(`AIP is assigned to instance ${belongs_to_uuid}`);
     }
@@ -71,6 +76,7 @@ export async function deleteAip(
           key: ip,
           options: { etag: place._etag },
         },
+        oneLess(await readAccount(ctx, owner_uuid)),
       ],
       events: [
         aipEvent(aip.value, 'delete'),
@@ -79,6 +85,6 @@ export async function deleteAip(
     };
     const address = await releaseIp(ctx, network_uuid, ip);
     const changes = merge(rows, { requests: address, events: [] });
-    return { changes, result: undefined };
+    return { changes, action: 'delete', record: aip.value, state: null };
   });
 }

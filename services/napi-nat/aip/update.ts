@@ -6,12 +6,19 @@
 
 import { invalidParameter, ServiceError } from '#lib/errors.js';
 import type { StoredObject } from '#lib/store/types.js';
-import { type Changes, commit, merge } from '../commit.js';
+import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { advancedLedger, readLedger } from '../nat-reform/ledger.js';
+import { type Asked, change, type Done } from './asked.js';
 import { following, rewired } from './change.js';
 import { getAip, getAipPublic } from './find.js';
-import { type AipRecord, aipEvent, isAssigned, putAip } from './record.js';
+import {
+  type AipAnswer,
+  type AipRecord,
+  aipEvent,
+  isAssigned,
+  putAip,
+} from './record.js';
 import { aipInUse, resolveTarget } from './target.js';
 
 /** A validated request; null clears a description or the tags. */
@@ -22,18 +29,25 @@ export interface UpdateAip {
   remap?: boolean | undefined;
   description?: string | null | undefined;
   tags?: AipRecord['tags'] | null;
+  deletion_protection?: boolean | undefined;
+  role_tags?: string[] | undefined;
 }
 
 /** The record with the words changed. */
 function reworded(record: AipRecord, input: UpdateAip): AipRecord {
-  const { description, tags, ...rest } = record;
+  const { description, tags, deletion_protection, role_tags, ...rest } = record;
   const text =
     input.description === undefined ? description : input.description;
   const labels = input.tags === undefined ? tags : input.tags;
+  const roles = input.role_tags ?? role_tags ?? [];
   return {
     ...rest,
     ...(text ? { description: text } : {}),
     ...(labels && Object.keys(labels).length > 0 ? { tags: labels } : {}),
+    ...((input.deletion_protection ?? deletion_protection)
+      ? { deletion_protection: true }
+      : {}),
+    ...(roles.length > 0 ? { role_tags: roles } : {}),
   };
 }
 
@@ -64,7 +78,7 @@ async function moved(
   stored: StoredObject<AipRecord>,
   record: AipRecord,
   request: { instance: string; private_ip: string | undefined },
-): Promise<{ changes: Changes; result: AipRecord }> {
+): Promise<Done> {
   const ledger = await readLedger(ctx.store);
   const resolved = await resolveTarget(
     ctx,
@@ -72,7 +86,8 @@ async function moved(
     record.uuid,
   );
   const place = await getAipPublic(ctx, record);
-  const result: AipRecord = { ...record, ...resolved.target };
+  const since = ctx.store.journal.position();
+  const result: AipRecord = { ...record, ...resolved.target, since };
   const changes = merge(
     {
       requests: [putAip(result, stored._etag)],
@@ -81,17 +96,17 @@ async function moved(
     rewired(place, following(place.value, resolved)),
     { requests: [resolved.guard, advancedLedger(ledger, [])], events: [] },
   );
-  return { changes, result };
+  return { changes, action: 'assign', record: result, state: 'attaching' };
 }
 
 async function build(
   ctx: NapiContext,
   uuid: string,
   input: UpdateAip,
-  check: (etag: string) => void,
-): Promise<{ changes: Changes; result: AipRecord }> {
+  asked: Asked,
+): Promise<Done> {
   const stored = await getAip(ctx, uuid, input.owner_uuid);
-  check(stored._etag);
+  asked.check?.(stored._etag);
   const instance = wantedInstance(stored.value, input);
   const record = {
     ...reworded(stored.value, input),
@@ -101,19 +116,17 @@ async function build(
     const { private_ip } = input;
     return moved(ctx, stored, record, { instance, private_ip });
   }
-  return {
-    changes: {
-      requests: [putAip(record, stored._etag)],
-      events: [aipEvent(record, 'update')],
-    },
-    result: record,
+  const changes: Changes = {
+    requests: [putAip(record, stored._etag)],
+    events: [aipEvent(record, 'update')],
   };
+  const still = isAssigned(record) ? 'attaching' : 'detached';
+  const state = asked.state?.(record) ?? still;
+  return { changes, action: 'update', record, state };
 }
 
 /**
  * Changes an AIP.
- * @param check sees the etag that the change will be made on; may throw, for
- *   If-Match
  * @throws ServiceError 404; 409 AIPInUse when it is assigned to another
  *   instance and `remap` is not true; and what `resolveTarget` throws
  */
@@ -121,9 +134,10 @@ export async function updateAip(
   ctx: NapiContext,
   uuid: string,
   input: UpdateAip,
-  check: (etag: string) => void = () => {},
-): Promise<AipRecord> {
-  return ctx.placing.run(() =>
-    commit(ctx, () => build(ctx, uuid, input, check)),
+  asked: Asked = {},
+): Promise<AipAnswer> {
+  const answer = await ctx.placing.run(() =>
+    change(ctx, asked, () => build(ctx, uuid, input, asked)),
   );
+  return answer as AipAnswer;
 }

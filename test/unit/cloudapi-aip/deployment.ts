@@ -102,6 +102,9 @@ export class MemoryNapi {
     this.#made += 1;
     const at = new Date(1_700_000_000_000 + this.#made).toISOString();
     const aip: Aip = {
+      family: 'ipv4',
+      state: 'detached',
+      deletion_protection: false,
       uuid: `44444444-0000-4000-8000-${String(this.#made).padStart(12, '0')}`,
       owner_uuid: String(params['owner_uuid']),
       ip: `3.3.3.${this.#made + 1}`,

@@ -14,6 +14,9 @@ import {
 
 const SPARE: Aip = {
   uuid: '44444444-0000-4000-8000-000000000001',
+  family: 'ipv4',
+  state: 'detached',
+  deletion_protection: false,
   owner_uuid: '11111111-0000-4000-8000-00000000000a',
   ip: '3.3.3.9',
   network_uuid: '00000e70-0000-4000-8000-000000000002',
