@@ -281,6 +281,15 @@ export function adminRoutes(view: AdminView): Route[] {
       name: 'deleteflows',
       handler: (request) => removeMatching(view, request),
     },
+    {
+      method: 'DELETE',
+      path: '/program',
+      name: 'detach',
+      handler: () => {
+        const { path, why } = view.engine.detach();
+        return { status: 200, body: { path, path_why: why } };
+      },
+    },
     ...lookRoutes(view.engine, view.clock),
     get('/rules', 'listrules', (request) => rules(view, request)),
     get('/nat', 'nat', (request) => {

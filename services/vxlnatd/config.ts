@@ -279,6 +279,11 @@ export function engineConfig(config: Config, seed: string): EngineConfigDto {
   };
 }
 
+/** Where the XDP program of this zone outlives the daemon; null: nowhere. */
+export function pinsOf(config: Config): string | null {
+  return config.xdp.pins && `${config.xdp.pins}/${config.zone_uuid}`;
+}
+
 /** How the engine's packets enter and leave. */
 export function ioConfig(config: Config): IoConfigDto {
   return {
@@ -290,6 +295,6 @@ export function ioConfig(config: Config): IoConfigDto {
     tun_mtu: config.tun.mtu,
     burst: config.engine.burst,
     lanes: config.xdp.lanes,
-    pins: config.xdp.pins && `${config.xdp.pins}/${config.zone_uuid}`,
+    pins: pinsOf(config),
   };
 }

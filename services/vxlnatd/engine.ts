@@ -65,6 +65,8 @@ export interface Engine {
   io(): IoStatusDto;
   /** Puts the XDP program in place, once the first rules are applied. */
   attach(): IoStatusDto;
+  /** Takes it away; packets then go by socket and TUN device. */
+  detach(): IoStatusDto;
   stats(): StatsDto;
   drops(): DropDto[];
   flows(filter: FlowFilterDto): Promise<FlowPageDto>;
@@ -113,6 +115,7 @@ export async function openNativeEngine(
     apply: (operations) => native.apply(operations),
     io: () => native.io(),
     attach: () => native.attach(),
+    detach: () => native.detach(),
     stats: () => native.stats(),
     drops: () => native.drops(),
     flows: (filter) => native.flows(filter),
@@ -125,4 +128,15 @@ export async function openNativeEngine(
     announceArp,
     close: (keep) => native.close(keep),
   };
+}
+
+/**
+ * Takes away what a daemon that is dead has left attached in this network
+ * namespace; harmless when there is nothing.
+ * @param pins as in the daemon's IoConfigDto
+ * @throws an Error that says why not
+ */
+export async function detachPins(pins: string): Promise<void> {
+  const { detach } = await import('#native/index.js');
+  detach(pins);
 }

@@ -15,6 +15,7 @@ import { document } from './packets/document.js';
 import { benchFair } from './packets/fair.js';
 import { benchNewFlows } from './packets/newflow.js';
 import { benchPps } from './packets/pps.js';
+import { benchRestart } from './packets/restart.js';
 import { benchRtt } from './packets/rtt.js';
 import { benchTcp } from './packets/tcp.js';
 import {
@@ -35,6 +36,7 @@ const PARTS: Record<string, () => Promise<Row[]>> = {
   rtt: benchRtt,
   tcp: benchTcp,
   fair: benchFair,
+  restart: benchRestart,
 };
 
 const { values } = parseArgs({

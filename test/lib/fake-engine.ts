@@ -77,6 +77,7 @@ export class FakeEngine {
   flowList: FlowDto[] = [];
   dropList: DropDto[] = [];
   closed = false;
+  detached = false;
   /** Refuses operations for which this gives a reason. */
   refuse: (operation: Operation) => string | null = () => null;
   /** Set by `open`: how the engine tells its owner. */
@@ -119,6 +120,11 @@ export class FakeEngine {
   }
 
   attach(): IoStatusDto {
+    return this.io();
+  }
+
+  detach(): IoStatusDto {
+    this.detached = true;
     return this.io();
   }
 

@@ -11,11 +11,16 @@
  *   tcp HOST BYTES [ADDRESS]   sends BYTES, reads them back, compares
  *   udp HOST SIZE              one datagram, retried
  *   sink | flood HOST SECONDS  one-way throughput
+ *   keep HOST ADDRESS          one TCP connection and one UDP socket: for each
+ *                              line of input one message by each, and a line
+ *                              that says by which addresses they were seen
  */
 
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const ECHO = 7;
 const SINK = 9;
@@ -110,12 +115,57 @@ async function flood(host: string, seconds: number): Promise<void> {
   });
 }
 
+/** Asks by UDP until it is answered, ten seconds long. */
+async function askUdp(host: string, socket: UdpSocket): Promise<string> {
+  const again = setInterval(() => socket.send('?', ECHO, host), 200);
+  socket.send('?', ECHO, host);
+  const signal = AbortSignal.timeout(10_000);
+  const answer = once(socket, 'message', { signal }).catch(() => ['no answer']);
+  const [seen] = (await answer) as [Buffer | string];
+  clearInterval(again);
+  return seen.toString();
+}
+
+async function keep(host: string, from: string): Promise<void> {
+  const udp = createSocket('udp4').bind({ address: from });
+  const tcp = connect({ port: ECHO, host, localAddress: from });
+  let ended: string | null = null;
+  let heard = '';
+  tcp.on('data', (data) => {
+    heard += data.toString();
+  });
+  tcp.on('error', (error) => {
+    ended = error.message;
+  });
+  const line = async (match: (text: string) => boolean) => {
+    for (let i = 0; i < 500 && ended === null && !match(heard); i++) {
+      await sleep(20);
+    }
+    return match(heard);
+  };
+  await line((text) => text.includes('\n'));
+  const seen = heard.split('\n')[0];
+  let count = 0;
+  for await (const _ of createInterface({ input: process.stdin })) {
+    const word = `message ${++count}.`;
+    tcp.write(word);
+    const answered = await line((text) => text.endsWith(word));
+    print({
+      tcp: answered ? seen : (ended ?? 'no answer'),
+      udp: await askUdp(host, udp),
+    });
+  }
+  tcp.destroy();
+  udp.close();
+}
+
 const [verb = '', host = '', amount = '0'] = process.argv.slice(2);
 try {
   if (verb === 'serve') await serve();
   else if (verb === 'tcp') await tcp(host, Number(amount));
   else if (verb === 'udp') await udp(host, Number(amount));
   else if (verb === 'flood') await flood(host, Number(amount));
+  else if (verb === 'keep') await keep(host, amount);
   else print({ error: `unknown verb ${verb}` });
 } catch (error) {
   print({ error: String(error) });

@@ -64,6 +64,10 @@ Napi::Value engine_attach(const Info& info) {
   return EngineObject::of(info[0])->attach(info.Env());
 }
 
+Napi::Value engine_detach(const Info& info) {
+  return EngineObject::of(info[0])->detach(info.Env());
+}
+
 Napi::Value engine_tap_open(const Info& info) {
   EngineObject* engine = EngineObject::of(info[0]);
   return engine->tap_open(info.Env(), tap_spec(Field(info[1], "spec")));
@@ -144,6 +148,7 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   add<engine_flows>(exports, "engineFlows");
   add<engine_io>(exports, "engineIo");
   add<engine_attach>(exports, "engineAttach");
+  add<engine_detach>(exports, "engineDetach");
   add<engine_tap_open>(exports, "engineTapOpen");
   add<engine_tap_read>(exports, "engineTapRead");
   add<engine_tap_close>(exports, "engineTapClose");

@@ -189,6 +189,12 @@ Napi::Value EngineObject::attach(Napi::Env env) {
   return io_to_js(env, path_->status());
 }
 
+Napi::Value EngineObject::detach(Napi::Env env) {
+  must_be_open();
+  path_->detach();
+  return io_to_js(env, path_->status());
+}
+
 Napi::Value EngineObject::close(Napi::Env env, bool keep) {
   end(env, true, keep);
   for (auto& [id, deferred] : std::exchange(waiting_, {})) {

@@ -58,6 +58,8 @@ class EngineObject {
   Napi::Value io_status(Napi::Env env) const;
   // Puts the XDP program in place; gives the status.
   Napi::Value attach(Napi::Env env);
+  // Takes it away again; gives the status.
+  Napi::Value detach(Napi::Env env);
   // Ends the threads and rejects what waits with a ClosedError. `keep` leaves
   // the XDP program to a successor.
   Napi::Value close(Napi::Env env, bool keep);

@@ -140,6 +140,13 @@ void DataPath::attach() {
   path_ = PathKind::kTun;
 }
 
+void DataPath::detach() {
+  if (xdp_ == nullptr) return;
+  xdp_->leave(false);
+  path_ = PathKind::kTun;
+  why_ = "the XDP program was detached by hand; a restart attaches it again";
+}
+
 void DataPath::close(bool keep) {
   if (std::exchange(closed_, true)) return;
   if (worker_ != nullptr) worker_->stop();

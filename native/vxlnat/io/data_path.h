@@ -87,6 +87,9 @@ class DataPath {
   // Puts the XDP program in place. Owner's thread. When it cannot be done the
   // path is `tun` from now on, and `status` says why.
   void attach();
+  // Takes it away again; from now on packets go by socket and device. Owner's
+  // thread.
+  void detach();
   // Ends the threads; leaves the XDP program in place when `keep` and it is
   // pinned.
   void close(bool keep);

@@ -280,6 +280,15 @@ export class VxlNat {
   }
 
   /**
+   * Takes the XDP program away; packets then go by socket and TUN device.
+   * @returns the status
+   */
+  detach(): IoStatusDto {
+    this.#open();
+    return calling(() => this.#binding.engineDetach(this.#handle));
+  }
+
+  /**
    * Ends the threads and frees everything; harmless when called again.
    * @param keep leaves the XDP program in place for a successor, if pinned
    */

@@ -311,6 +311,8 @@ export interface NativeBinding {
   engineIo(handle: object): IoStatusDto;
   /** Puts the XDP program in place. */
   engineAttach(handle: object): IoStatusDto;
+  /** Takes it away again; packets then go by socket and TUN device. */
+  engineDetach(handle: object): IoStatusDto;
   /**
    * Stops the threads and frees everything; a second call does nothing.
    * `keep` leaves a pinned XDP program in place.

@@ -6,6 +6,13 @@
 
 import { parseArgs } from 'node:util';
 import { UsageError } from '#lib/errors.js';
+import { loadConfig } from '#lib/service/config.js';
+import {
+  CONFIG_SCHEMA,
+  type ConfigFile,
+  completeConfig,
+  pinsOf,
+} from '../config.js';
 
 /** Protocols that have a name. */
 export const PROTOCOLS: Readonly<Record<string, number>> = {
@@ -65,6 +72,8 @@ export interface Options {
   /** When, and in which log `who` looks. */
   at: string | null;
   log: string | null;
+  /** Where a dead daemon's XDP program would be pinned; null: nowhere. */
+  pins: string | null;
   /** Where `pcap` writes. */
   write: string | null;
   intervalMs: number;
@@ -119,7 +128,8 @@ function parsed(argv: string[]) {
         log: string,
         write: { ...string, short: 'w' },
         interval: { ...string, short: 'i', default: '1' },
-        url: { ...string, short: 'u', default: 'http://127.0.0.1:2960' },
+        url: { ...string, short: 'u' },
+        config: { ...string, short: 'c' },
       },
     });
   } catch (error) {
@@ -137,8 +147,15 @@ export function parse(argv: string[]): {
 } {
   const { values, positionals } = parsed(argv);
   const [name, ...args] = positionals;
-  if (!/^https?:\/\/[^/]/.test(values.url) || !URL.canParse(values.url)) {
-    throw new UsageError(`--url: "${values.url}" is not an http:// URL`);
+  const config = completeConfig(
+    values.config === undefined
+      ? { underlay: {} }
+      : loadConfig<ConfigFile>(values.config, CONFIG_SCHEMA),
+  );
+  const { host, port } = config.admin;
+  const url = values.url ?? `http://${host}:${port}`;
+  if (!/^https?:\/\/[^/]/.test(url) || !URL.canParse(url)) {
+    throw new UsageError(`--url: "${url}" is not an http:// URL`);
   }
   const query = new URLSearchParams();
   for (const option of [...NUMBERS, ...TEXTS]) {
@@ -157,7 +174,7 @@ export function parse(argv: string[]): {
   if (!(seconds >= 0.1 && seconds <= 3600)) {
     throw new UsageError(`--interval: "${values.interval}" is not 0.1 to 3600`);
   }
-  const { json, nonzero, watch, once, yes, url } = values;
+  const { json, nonzero, watch, once, yes } = values;
   const options: Options = {
     url,
     json,
@@ -167,6 +184,7 @@ export function parse(argv: string[]): {
     yes,
     at: values.at ?? null,
     log: values.log ?? null,
+    pins: pinsOf(config),
     write: values.write ?? null,
     intervalMs: seconds * 1000,
     query,

@@ -58,6 +58,8 @@ commands:
                                 who had a public port, by the NAT log; also
                                 --proto PROTO, --remote-ip IP
   top [--once]                  vnets, public IPs and drops as they go
+  detach                        takes the XDP program away, also after vxlnatd
+                                has died
 
 filters: --vnet N, --private-ip IP, --public-ip IP, --remote-ip IP,
   --proto PROTO, --port N; of trace and pcap also --direction out|in,
@@ -66,6 +68,7 @@ filters: --vnet N, --private-ip IP, --public-ip IP, --remote-ip IP,
 options:
   -j, --json        the daemon's answer as JSON
   -u, --url         the daemon (default http://127.0.0.1:2960)
+  -c, --config      the daemon's configuration file, which says where it is
   -i, --interval S  seconds between two looks of --watch and top (default 1)
   -h, --help        this text
 

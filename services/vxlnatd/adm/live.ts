@@ -44,6 +44,8 @@ export interface Live {
   };
   /** The lines of a file; `-` is the standard input. */
   lines: (path: string) => AsyncIterable<string>;
+  /** Takes away what a dead daemon left attached; see `detachPins`. */
+  detach: (pins: string) => Promise<void>;
   /** Resolves to false when the user wants no more. */
   pause: (ms: number) => Promise<boolean>;
   /** Milliseconds from some start. */
@@ -168,7 +170,23 @@ async function top(options: Options, live: Live): Promise<Outcome> {
   return 'stdout' in before ? before : DONE;
 }
 
-/** Commands that last, by name. */
+/** Takes the XDP program away, of a daemon that lives or of one that died. */
+async function detach(options: Options, live: Live): Promise<Outcome> {
+  const url = address(options, '/program', new URLSearchParams());
+  const answer = await live.ask(url, 'DELETE').catch(() => null);
+  if (answer !== null && answer.status >= 300) {
+    return refusal(answer.status, answer.body);
+  }
+  if (answer === null && options.pins !== null) await live.detach(options.pins);
+  const [body, text] =
+    answer === null
+      ? [{ path: null }, 'vxlnatd does not run; nothing of it is attached']
+      : [answer.body, 'detached; packets go by socket and TUN device'];
+  const stdout = options.json ? JSON.stringify(body, null, 2) : text;
+  return { ...DONE, stdout: `${stdout}\n` };
+}
+
+/** Commands that last, by name, or do more than to ask once. */
 export const LASTING: Readonly<
   Record<string, (options: Options, live: Live) => Promise<Outcome>>
-> = { trace, pcap, flows: watchFlows, top, who: whoHad };
+> = { trace, pcap, flows: watchFlows, top, who: whoHad, detach };

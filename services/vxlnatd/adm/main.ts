@@ -8,6 +8,7 @@
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { detachPins } from '../engine.js';
 import { type Live, vxlnatadm } from './commands.js';
 
 /** Asking takes at most this long, in milliseconds. */
@@ -99,6 +100,7 @@ const live: Live = {
     clearTimeout(timer);
     return wanted;
   },
+  detach: detachPins,
   now: () => performance.now(),
   rows: () => process.stdout.rows ?? 10_000,
 };

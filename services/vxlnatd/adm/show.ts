@@ -12,6 +12,8 @@ interface Health {
   ready: boolean;
   reasons: string[];
   zone_uuid: string;
+  path: string;
+  path_why: string | null;
   state: string | null;
   control_plane: string;
   position: number;
@@ -69,6 +71,7 @@ export function writeStatus(health: Health): string {
     ['zone', health.zone_uuid],
     ['live', health.live ? 'yes' : 'NO'],
     ['ready', health.ready ? 'yes' : `NO: ${health.reasons.join('; ')}`],
+    ['path', health.path + (health.path_why ? `: ${health.path_why}` : '')],
     ['state', health.state ?? '-'],
     ['control plane', health.control_plane],
     ['position', `${health.position}${behind}`],

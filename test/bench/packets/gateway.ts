@@ -7,6 +7,7 @@
  * by each of its paths, each in a lab of its own.
  */
 
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -125,6 +126,42 @@ function rules(): string {
 }
 
 /**
+ * Writes what the daemon is started with.
+ * @param pins where it outlives itself; null: nowhere
+ * @returns its arguments
+ */
+export function daemonFiles(
+  directory: string,
+  lab: Lab,
+  path: Path,
+  settings: Settings,
+  pins: string | null,
+): string[] {
+  const config = join(directory, 'vxlnatd.json');
+  const file = join(directory, 'vxlnat.conf');
+  writeFileSync(file, rules());
+  writeFileSync(
+    config,
+    JSON.stringify({
+      underlay: { interface: lab.underlay, ip: plan.GATEWAY },
+      external: { interface: lab.external, ip: plan.EXTERNAL },
+      announce: 'none',
+      io: path,
+      xdp: { pins },
+      engine: {
+        inner_mtu: 1450,
+        max_flows: settings.flows,
+        timers: {
+          udp: settings.udpSeconds * 1000,
+          quarantine: Math.min(settings.udpSeconds, 60) * 1000,
+        },
+      },
+    }),
+  );
+  return ['-c', config, '-f', file];
+}
+
+/**
  * The real daemon by one of its paths.
  * @throws NotAvailable with its own words
  */
@@ -137,33 +174,14 @@ export async function ourGateway(
   lab.up();
   const directory = mkdtempSync(join(tmpdir(), 'vxlnat-bench-'));
   try {
-    const config = join(directory, 'vxlnatd.json');
-    const file = join(directory, 'vxlnat.conf');
-    writeFileSync(file, rules());
-    writeFileSync(
-      config,
-      JSON.stringify({
-        underlay: { interface: lab.underlay, ip: plan.GATEWAY },
-        external: { interface: lab.external, ip: plan.EXTERNAL },
-        announce: 'none',
-        io: path,
-        xdp: { pins: null },
-        engine: {
-          inner_mtu: 1450,
-          max_flows: settings.flows,
-          timers: {
-            udp: settings.udpSeconds * 1000,
-            quarantine: Math.min(settings.udpSeconds, 60) * 1000,
-          },
-        },
-      }),
-    );
-    const pid = await started(lab, config, file);
+    const files = daemonFiles(directory, lab, path, settings, null);
+    const { pid } = await startDaemon(lab, files);
     await ready(lab);
     return {
       kind: path,
       lab,
-      threads: (manner) => onCore(lab, threadsOf(pid, 'vxlnat'), manner),
+      threads: (manner) =>
+        onCore(lab, threadsOf(pid as number, 'vxlnat'), manner),
     };
   } catch (error) {
     lab.down();
@@ -173,18 +191,18 @@ export async function ourGateway(
   }
 }
 
-function started(lab: Lab, config: string, file: string): Promise<number> {
-  const child = lab.start(
-    'gw',
-    process.execPath,
-    ...[MAIN, '-c', config, '-f', file],
-  );
+/**
+ * Starts the daemon and waits until it listens.
+ * @throws NotAvailable with its own words
+ */
+export function startDaemon(lab: Lab, files: string[]): Promise<ChildProcess> {
+  const child = lab.start('gw', process.execPath, MAIN, ...files);
   return new Promise((resolve, reject) => {
     let text = '';
     for (const output of [child.stdout, child.stderr]) {
       output?.on('data', (chunk: Buffer) => {
         text = `${text}${chunk}`.slice(-4000);
-        if (text.includes('"listening"')) resolve(child.pid as number);
+        if (text.includes('"listening"')) resolve(child);
       });
     }
     child.on('exit', (code) => {

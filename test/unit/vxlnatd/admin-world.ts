@@ -102,6 +102,7 @@ export async function setUp(t: Test) {
   };
   let looks = 0;
   const screen: string[] = [];
+  const detached: string[] = [];
   const files = new Map<string, Buffer[]>();
   const live: Live = {
     ask,
@@ -127,6 +128,7 @@ export async function setUp(t: Test) {
         .toString()
         .split('\n');
     },
+    detach: async (pins) => void detached.push(pins),
     pause: async () => screen.length < 3,
     now: () => {
       looks += 1000;
@@ -146,5 +148,6 @@ export async function setUp(t: Test) {
     adm,
     screen,
     files,
+    detached,
   };
 }

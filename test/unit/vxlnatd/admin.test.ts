@@ -208,3 +208,16 @@ test('tables line up and spans are short', (t) => {
   ]);
   t.end();
 });
+
+test('detach asks the daemon, or when it is dead takes its pins', async (t) => {
+  const { adm, engine, detached } = await setUp(t);
+  const alive = await adm('detach');
+  t.ok(engine.detached, 'the daemon did it');
+  t.match(alive.stdout, /^detached; packets go by socket/);
+  t.deepEqual(detached, [], 'its pins are its own');
+  const dead = await adm('-u', 'http://127.0.0.1:1', 'detach');
+  t.equal(dead.status, 0, dead.stderr);
+  t.deepEqual(detached, [
+    '/sys/fs/bpf/vxlnat/00000000-0000-0000-0000-000000000000',
+  ]);
+});
