@@ -142,7 +142,13 @@ test('dependencies point one way', (t) => {
   const wrong = offenders(typescript, (file, to) => {
     if (file.startsWith('test/')) return false;
     if (to.startsWith('test/') && !file.startsWith('test/')) return true;
-    if (file.startsWith('lib/')) return /^(services|native|demo)\//.test(to);
+    if (file.startsWith('lib/')) {
+      return /^(services|native|demo|sdcadm-plugin)\//.test(to);
+    }
+    if (file.startsWith('sdcadm-plugin/')) {
+      return /^(services|native|demo)\//.test(to);
+    }
+    if (to.startsWith('sdcadm-plugin/')) return true;
     const own = service(file);
     if (own !== undefined && service(to) !== undefined) {
       return service(to) !== own;
