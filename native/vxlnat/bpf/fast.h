@@ -29,6 +29,12 @@ INLINE __u16 next_ip_id(__u32 src, __u32 dst, __u8 proto) {
   return (__u16)__sync_fetch_and_add((__u32*)(cell + (offset & 60)), 1);
 }
 
+/* Of a packet that leaves with this source. */
+INLINE __u8 path_of(const struct packet* p, __u32 src, __u16 sport) {
+  int ports = p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP;
+  return (__u8)vxlnat_path_of(src, ports ? (__u32)sport << 16 | p->dport : 0);
+}
+
 INLINE int fast_outbound(struct xdp_md* ctx, struct iphdr* outer, int* action) {
   void* data = FRAME_EDGE(ctx, data);
   void* end = FRAME_EDGE(ctx, data_end);
@@ -64,10 +70,9 @@ INLINE int fast_outbound(struct xdp_md* ctx, struct iphdr* outer, int* action) {
   }
   struct journey j = {.src = to.address,
                       .dst = ip->daddr,
-                      .sport = c.flow ? to.port : bpf_htons(p.sport),
-                      .dport = bpf_htons(p.dport),
                       .length = p.length,
-                      .proto = p.proto};
+                      .proto = p.proto,
+                      .path = path_of(&p, c.ip, c.flow ? c.port : p.sport)};
   why = find_hop(ctx, &j, now, &hop);
   if (why) return why;
 
@@ -130,12 +135,12 @@ INLINE int fast_inbound(struct xdp_md* ctx, struct iphdr* ip, int* action) {
   if (c.flow) p.dport = c.port;
   __u32 inner = ETH_HLEN + (c.vlan ? TAG_SIZE : 0);
   __u32 length = p.length + inner + 20 + 8 + 8;
+  __u16 entropy = entropy_of(&p);
   struct journey j = {.src = bpf_htonl(from),
                       .dst = bpf_htonl(host.ul3_ip),
-                      .sport = bpf_htons(entropy_of(&p)),
-                      .dport = bpf_htons(host.ul3_port),
                       .length = length,
-                      .proto = IPPROTO_UDP};
+                      .proto = IPPROTO_UDP,
+                      .path = entropy % VXLNAT_PATHS};
   why = find_hop(ctx, &j, now, &hop);
   if (why) return why;
 
@@ -149,7 +154,7 @@ INLINE int fast_inbound(struct xdp_md* ctx, struct iphdr* ip, int* action) {
   end = FRAME_EDGE(ctx, data_end);
   if (data + 2 * (ETH_HLEN + TAG_SIZE) + 20 + 8 + 8 > end) return 0;
   void* at = put_link(data, hop);
-  at = put_tunnel(at, length, p.tos, from, &host, bpf_ntohs(j.sport), c.vni);
+  at = put_tunnel(at, length, p.tos, from, &host, entropy, c.vni);
   put_mac(at, host.mac);
   put_mac(at + 6, c.router_mac);
   ip = put_type(at + 12, c.vlan);

@@ -57,9 +57,24 @@ enum vxlnat_counter {
   VXLNAT_COUNTERS
 };
 
+/* Equal paths: flows with one source and destination are spread over so many
+ * classes, and the kernel is asked once for each class, always with the same
+ * ports. So the sockets' threads and the program, which ask apart, send a flow
+ * the same way, and all that is remembered is few answers. */
+#define VXLNAT_PATHS 8u
+#define VXLNAT_PATH_PORT 49152u
+
+/* The class of a packet to the outside. `ports` is the first word of TCP and
+ * UDP, source port first; 0 for other protocols, whose first word may be
+ * another in each packet, and for fragments. */
+static inline uint32_t vxlnat_path_of(uint32_t src, uint32_t ports) {
+  return ((src ^ ports) * 0x9e3779b1u) >> 29;
+}
+
 /* A next hop that the fast path has used, in `hops`. */
 struct vxlnat_hop {
-  uint64_t key;        /* source and destination */
+  uint64_t key;        /* source and destination, */
+  uint32_t way;        /* protocol and class */
   uint32_t asked;      /* milliseconds, when the kernel said so */
   uint32_t ifindex;    /* the port's; 0: none */
   uint32_t l3_ifindex; /* for its neighbour, and that in network order: */
@@ -68,6 +83,7 @@ struct vxlnat_hop {
   uint16_t vlan;
   uint8_t dst_mac[6];
   uint8_t src_mac[6];
+  uint32_t spare;
 };
 
 /* States as the engine numbers them (rule_table.h, remote_table.h,

@@ -12,7 +12,7 @@
 #include "bpf/look_up.h"
 
 #define HOP_MS 16
-#define HOPS 256u
+#define HOPS 1024u /* 10 bits, see find_hop */
 #define AF_INET 2
 
 struct {
@@ -22,14 +22,13 @@ struct {
   __uint(max_entries, HOPS);
 } hops SEC(".maps");
 
-/* What decides the way of a packet, addresses and ports in network order. */
+/* What decides the way of a packet, addresses in network order. */
 struct journey {
   __u32 src;
   __u32 dst;
-  __u16 sport;
-  __u16 dport;
   __u16 length;
   __u8 proto;
+  __u8 path; /* below VXLNAT_PATHS */
 };
 
 /* Asks the kernel. Returns 0, or why the packet goes up. */
@@ -38,8 +37,8 @@ INLINE int ask_kernel(struct xdp_md* ctx, const struct journey* j,
   struct bpf_fib_lookup query = {
       .family = AF_INET,
       .l4_protocol = j->proto,
-      .sport = j->sport,
-      .dport = j->dport,
+      .sport = bpf_htons(VXLNAT_PATH_PORT + j->path),
+      .dport = bpf_htons(VXLNAT_PATH_PORT),
       .ipv4_src = j->src,
       .ipv4_dst = j->dst,
       .ifindex = vxlnat.from_ifindex,
@@ -67,12 +66,15 @@ INLINE int ask_kernel(struct xdp_md* ctx, const struct journey* j,
 INLINE int find_hop(struct xdp_md* ctx, const struct journey* j, __u32 now,
                     struct vxlnat_hop** found) {
   __u64 key = (__u64)j->src << 32 | j->dst;
-  __u32 index = (__u32)((key * 0x9e3779b97f4a7c15ull) >> 56) & (HOPS - 1);
+  __u32 way = (__u32)j->proto << 8 | j->path;
+  __u32 index = (__u32)(((key ^ way) * 0x9e3779b97f4a7c15ull) >> 54);
   struct vxlnat_hop* hop = bpf_map_lookup_elem(&hops, &index);
   if (!hop) return VXLNAT_UP_NO_HOP;
-  if (hop->key != key || now - hop->asked >= HOP_MS || hop->ifindex == 0) {
+  if (hop->key != key || hop->way != way || now - hop->asked >= HOP_MS ||
+      hop->ifindex == 0) {
     int why = ask_kernel(ctx, j, hop);
     hop->key = key;
+    hop->way = way;
     hop->asked = now;
     if (why) {
       hop->ifindex = 0;

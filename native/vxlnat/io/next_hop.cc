@@ -16,6 +16,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/bytes.h"
+#include "engine/wire.h"
+
 namespace vxlnat::io {
 
 namespace {
@@ -27,7 +30,6 @@ constexpr std::uint64_t kKeepMs = 1000;
 constexpr std::uint64_t kRetryMs = 10;
 // Well below the kernel's reachable time (30 s by default).
 constexpr std::uint64_t kUseMs = 5000;
-constexpr std::uint16_t kFirstPort = 49152;
 
 std::string reason(const char* what) {
   return std::string(what) + ": " + std::strerror(errno);
@@ -87,12 +89,32 @@ void NeighbourUse::use(std::uint32_t ifindex, std::uint32_t ip) {
   }
 }
 
+Destination destination_of(std::span<const std::uint8_t> ip,
+                           const Underlay* tunnel) {
+  if (tunnel != nullptr) {
+    return {.src = tunnel->src_ip,
+            .dst = tunnel->dst_ip,
+            .path = tunnel->entropy % VXLNAT_PATHS,
+            .proto = kUdp};
+  }
+  const std::uint8_t proto = ip[wire::ip::kProto];
+  const std::size_t header = wire::ip::header_size(ip.data());
+  const bool ports = (proto == kTcp || proto == kUdp) &&
+                     !wire::ip::is_fragment(ip.data()) &&
+                     ip.size() >= header + 4;
+  const Ip4 src = get32(&ip[wire::ip::kSrc]);
+  return {.src = src,
+          .dst = get32(&ip[wire::ip::kDst]),
+          .path = vxlnat_path_of(src, ports ? get32(&ip[header]) : 0),
+          .proto = proto};
+}
+
 NextHops::NextHops(Ask ask, Use use)
     : ask_(std::move(ask)), use_(std::move(use)), entries_(kEntries) {}
 
 NextHops::Entry& NextHops::slot(const Destination& to) {
   const std::uint64_t mix =
-      (std::uint64_t{to.dst} << 32 | (to.src ^ to.bucket << 8 ^ to.proto)) *
+      (std::uint64_t{to.dst} << 32 | (to.src ^ to.path << 8 ^ to.proto)) *
       0x9e3779b97f4a7c15;
   return entries_[mix >> 52];
 }
@@ -128,8 +150,8 @@ void NextHops::answer(std::span<const Destination> to, std::uint64_t now,
       question.dst_ip = htonl(each.dst);
       question.proto = each.proto;
       question.src_port =
-          htons(static_cast<std::uint16_t>(kFirstPort + each.bucket));
-      question.dst_port = htons(kFirstPort);
+          htons(static_cast<std::uint16_t>(VXLNAT_PATH_PORT + each.path));
+      question.dst_port = htons(VXLNAT_PATH_PORT);
       question.result = -1;
       questions_.push_back(question);
     }

@@ -13,9 +13,9 @@
 // grow stale, for the kernel sees none of our packets; so while one is in use
 // the kernel is told so now and then, and probes it (NTF_USE).
 //
-// Equal paths: flows to one destination are spread over a few buckets, and
-// the kernel is asked once for each bucket, always with the same ports. A
-// flow so stays on its path.
+// Equal paths: flows to one destination are spread over VXLNAT_PATHS classes,
+// and the kernel is asked once for each (bpf/maps.h). A flow so stays on its
+// path, be it a lane or the XDP program that forwards it.
 //
 // Threads: one cache belongs to one thread; the changes are shared.
 
@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "bpf/maps.h"
+#include "engine/packet.h"
 #include "engine/types.h"
 #include "io/bpf_object.h"
 #include "io/frame.h"
@@ -47,11 +48,15 @@ struct NextHop {
 struct Destination {
   Ip4 src = 0;
   Ip4 dst = 0;
-  std::uint32_t bucket = 0;  // of equal paths, below kPathBuckets
+  std::uint32_t path = 0;  // of equal ones, below VXLNAT_PATHS
   std::uint8_t proto = 0;
   bool operator==(const Destination&) const = default;
 };
-inline constexpr std::uint32_t kPathBuckets = 8;
+
+// Of an IPv4 packet that begins with `ip`, or, with `tunnel`, of a VXLAN
+// datagram to there.
+Destination destination_of(std::span<const std::uint8_t> ip,
+                           const Underlay* tunnel);
 
 // Rises with each change of the kernel's routes or neighbours.
 class RouteChanges {

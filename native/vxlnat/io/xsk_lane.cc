@@ -14,7 +14,6 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/bytes.h"
 #include "engine/wire.h"
 
 namespace vxlnat::io {
@@ -26,17 +25,6 @@ namespace {
 constexpr std::uint32_t kFramesOfSocket = 1024;
 constexpr int kIdleMs = 1000;
 constexpr std::uint64_t kLossesMs = 1000;
-
-std::uint32_t bucket_of(const std::uint8_t* ip, std::size_t length) {
-  const std::size_t header = wire::ip::header_size(ip);
-  std::uint32_t mix = get32(ip + wire::ip::kSrc);
-  // All fragments of a datagram go one way, so they count no ports.
-  if (!wire::ip::is_fragment(ip) && length >= header + 4) {
-    mix ^= get32(ip + header);
-  }
-  return (mix * 0x9e3779b1u) >> 29;
-}
-static_assert(kPathBuckets == 1 << (32 - 29));
 
 }  // namespace
 
@@ -173,17 +161,8 @@ void XskLane::record(std::span<const std::uint8_t> bytes, const Underlay* to,
 void XskLane::flush(std::uint64_t now) {
   to_.clear();
   for (const Out& out : out_) {
-    if (out.underlay) {
-      to_.push_back({.src = out.to.src_ip,
-                     .dst = out.to.dst_ip,
-                     .bucket = out.to.entropy % kPathBuckets,
-                     .proto = kUdp});
-    } else {
-      to_.push_back({.src = get32(out.data + wire::ip::kSrc),
-                     .dst = get32(out.data + wire::ip::kDst),
-                     .bucket = bucket_of(out.data, out.length),
-                     .proto = out.data[wire::ip::kProto]});
-    }
+    to_.push_back(destination_of({out.data, out.length},
+                                 out.underlay ? &out.to : nullptr));
   }
   found_.resize(to_.size());
   hops_.find(to_, found_, now, changes_->generation());

@@ -213,7 +213,7 @@ struct Kernel {
 TEST("B47: a neighbour in use is asked for and kept fresh for ever") {
   Kernel kernel;
   NextHops hops = kernel.hops();
-  const Destination to[] = {{.src = 1, .dst = 2, .bucket = 0, .proto = 17}};
+  const Destination to[] = {{.src = 1, .dst = 2, .path = 0, .proto = 17}};
   NextHop hop[1];
   for (std::uint64_t now = 0; now < 60'000; now += 100) {
     hops.find(to, hop, now, 0);
@@ -226,7 +226,7 @@ TEST("B47: a neighbour in use is asked for and kept fresh for ever") {
 TEST("a change of routes is followed at once") {
   Kernel kernel;
   NextHops hops = kernel.hops();
-  const Destination to[] = {{.src = 1, .dst = 2, .bucket = 0, .proto = 17}};
+  const Destination to[] = {{.src = 1, .dst = 2, .path = 0, .proto = 17}};
   NextHop hop[1];
   hops.find(to, hop, 0, 0);
   hops.find(to, hop, 1, 0);
@@ -239,7 +239,7 @@ TEST("what has no next hop is left to the kernel and asked for again soon") {
   Kernel kernel;
   kernel.result = 7;
   NextHops hops = kernel.hops();
-  const Destination to[] = {{.src = 1, .dst = 2, .bucket = 0, .proto = 17}};
+  const Destination to[] = {{.src = 1, .dst = 2, .path = 0, .proto = 17}};
   NextHop hop[1];
   hops.find(to, hop, 0, 0);
   CHECK(hop[0].ifindex == 0);
@@ -254,7 +254,7 @@ TEST("more destinations than one call holds are all answered") {
   NextHops hops = kernel.hops();
   std::vector<Destination> to;
   for (std::uint32_t i = 0; i < 200; i++) {
-    to.push_back({.src = 1, .dst = i, .bucket = 0, .proto = 17});
+    to.push_back({.src = 1, .dst = i, .path = 0, .proto = 17});
   }
   std::vector<NextHop> found(to.size());
   hops.find(to, found, 0, 0);

@@ -24,7 +24,8 @@ namespace {
 
 constexpr std::uint32_t kElement = 64;
 
-// 192.168.9.0/24 is the underlay, 203.0.113.0/24 the way to the Internet;
+// 192.168.9.0/24 is the underlay, 203.0.113.0/24 the way to the Internet; to
+// half of that, and to one node, there are two equal paths.
 // 198.51.100.0/24 has no neighbour and 198.18.0.0/15 no route.
 const char* const kSetup =
     "set -e\n"
@@ -37,12 +38,18 @@ const char* const kSetup =
     "ip addr add 192.168.9.6/24 dev u0\n"
     "ip addr add 203.0.113.6/24 dev e0\n"
     "ip addr add 198.51.100.1/24 dev e0\n"
+    "sysctl -qw net.ipv4.fib_multipath_hash_policy=1\n"
     "ip route add 0.0.0.0/1 via 203.0.113.1\n"
-    "ip route add 128.0.0.0/1 via 203.0.113.1\n"
+    "ip route add 128.0.0.0/1 nexthop via 203.0.113.1"
+    " nexthop via 203.0.113.2\n"
+    "ip route add 192.168.9.2/32 nexthop via 192.168.9.3"
+    " nexthop via 192.168.9.4\n"
     "ip route add unreachable 198.18.0.0/15\n"
-    "ip neigh add 203.0.113.1 lladdr 02:00:00:00:0e:01 dev e0\n"
+    "for n in 1 2; do\n"
+    "  ip neigh add 203.0.113.$n lladdr 02:00:00:00:0e:0$n dev e0\n"
+    "done\n"
     "for n in 1 2 3 4 5; do\n"
-    "  ip neigh add 192.168.9.$n lladdr 02:00:00:00:09:01 dev u0\n"
+    "  ip neigh add 192.168.9.$n lladdr 02:00:00:00:09:0$n dev u0\n"
     "done\n";
 
 std::string why(const std::string& what) {
@@ -126,6 +133,8 @@ std::string Kernel::load(const std::string& path,
   if (bpf_object__load(object_) != 0) return why("the program is refused");
   program_ =
       bpf_program__fd(bpf_object__find_program_by_name(object_, "ingress"));
+  next_hops_ =
+      bpf_program__fd(bpf_object__find_program_by_name(object_, "next_hops"));
   counters_ = bpf_object__find_map_fd_by_name(object_, "counters");
   // Running a program as if on an interface needs its queues set up for it.
   for (const std::uint32_t ifindex : ifindex_) {
@@ -183,12 +192,14 @@ std::uint64_t Kernel::counter(std::uint32_t index) const {
   return sum;
 }
 
-io::LinkAddresses Kernel::link(std::uint32_t port) const {
-  const std::uint8_t side = port == kUnderlay ? 0x09 : 0x0e;
-  io::LinkAddresses link = {.dst_mac = {2, 0, 0, 0, side, 1},
-                            .src_mac = {2, 0, 0, 0, side, 6}};
-  link.vlan = port == kExternal ? vlan_ : std::uint16_t{0};
-  return link;
+bool Kernel::next_hops(std::span<vxlnat_next_hop> questions) const {
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = questions.data();
+  options.data_size_in = static_cast<std::uint32_t>(questions.size_bytes());
+  options.data_out = questions.data();
+  options.data_size_out = options.data_size_in;
+  return bpf_prog_test_run_opts(next_hops_, &options) == 0;
 }
 
 }  // namespace vxlnat::test

@@ -51,16 +51,21 @@ class Kernel {
   std::uint32_t time(const char* program, const Bytes& frame,
                      std::uint32_t port, int repeat);
   std::uint64_t counter(std::uint32_t index) const;
-  // Addresses of the link on which the program sends by this port.
-  io::LinkAddresses link(std::uint32_t port) const;
+  // Asks the program that lanes ask.
+  bool next_hops(std::span<vxlnat_next_hop> questions) const;
+  // The tag of what is sent by this port.
+  std::uint16_t vlan(std::uint32_t port) const {
+    return port == kExternal ? vlan_ : std::uint16_t{0};
+  }
 
  private:
   Kernel() = default;
   Run run(int program, const Bytes& frame, std::uint32_t port, int repeat,
           std::uint32_t* nanoseconds);
   int map_ = -1;
-  int program_ = -1;   // owned by object_
-  int counters_ = -1;  // owned by object_
+  int program_ = -1;    // owned by object_
+  int next_hops_ = -1;  // owned by object_
+  int counters_ = -1;   // owned by object_
   bpf_object* object_ = nullptr;
   std::span<std::uint8_t> memory_;
   std::uint16_t vlan_ = 0;

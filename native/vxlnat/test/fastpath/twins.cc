@@ -49,7 +49,9 @@ Twins::Twins(Kernel& kernel, const EngineConfig& config)
       config_(config),
       tables_(lay_out(kernel, config, &engine)),
       bytes_(tables_.layout->bytes),
-      before_(bytes_) {}
+      before_(bytes_),
+      hops_([&kernel](auto questions) { return kernel.next_hops(questions); },
+            [](std::uint32_t, std::uint32_t) {}) {}
 
 Tick Twins::now() {
   timespec t{};
@@ -187,7 +189,7 @@ io::FrameKind Twins::read(std::span<std::uint8_t> frame, std::uint32_t port,
                           Packet* packet) {
   const io::FrameRules rules = {.underlay = port == Kernel::kUnderlay,
                                 .external = port == Kernel::kExternal,
-                                .vlan = kernel_.link(port).vlan,
+                                .vlan = kernel_.vlan(port),
                                 .vxlan_port = config_.vxlan_port};
   return io::read_frame(frame.data(), frame.size(), rules, packet);
 }
@@ -223,9 +225,14 @@ void Twins::send(std::uint32_t port, std::size_t headers,
   Bytes buffer(headers + bytes.size());
   std::copy(bytes.begin(), bytes.end(),
             buffer.begin() + static_cast<std::ptrdiff_t>(headers));
+  // As a lane does (xsk_lane.cc).
+  const io::Destination destination = io::destination_of(bytes, to);
+  io::NextHop hop;
+  hops_.find({&destination, 1}, {&hop, 1}, now(), 0);
+  hop.link.vlan = kernel_.vlan(port);
   std::uint8_t* at = buffer.data() + headers;
   if (to != nullptr) at = io::put_tunnel(at, bytes.size(), *to);
-  at = io::put_ethernet(at, kernel_.link(port));
+  at = io::put_ethernet(at, hop.link);
   sent_.push_back({port, Bytes(at, buffer.data() + buffer.size())});
 }
 

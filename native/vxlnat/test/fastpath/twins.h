@@ -15,6 +15,7 @@
 
 #include "engine/engine.h"
 #include "engine/shared_tables.h"
+#include "io/next_hop.h"
 #include "test/fastpath/kernel.h"
 
 namespace vxlnat::test {
@@ -67,6 +68,7 @@ class Twins final : public Outbox {
   std::size_t bytes_;
   Bytes before_;
   std::vector<Sent> sent_;
+  io::NextHops hops_;
 };
 
 }  // namespace vxlnat::test
