@@ -37,6 +37,8 @@ export interface CallOptions {
   body?: unknown;
   headers?: Record<string, string>;
   requestId?: string;
+  /** Instead of the client's limit, in milliseconds. */
+  timeoutMs?: number;
 }
 
 export interface Answer<T> {
@@ -116,14 +118,16 @@ export class HttpClient {
       const url = target(this.#base, path, call.query);
       const payload =
         call.body === undefined ? undefined : JSON.stringify(call.body);
+      const limitMs = call.timeoutMs ?? this.#options.timeoutMs;
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
       const request: ClientRequest = send(url, {
         method,
         agent: this.#agent as HttpAgent,
         headers: this.#headers(call, payload),
-        signal: AbortSignal.timeout(this.#options.timeoutMs),
+        signal: AbortSignal.timeout(limitMs),
       });
-      const fail = (error: Error) => reject(this.#unreachable(url, error));
+      const fail = (error: Error) =>
+        reject(this.#unreachable(url, error, limitMs));
       request.on('error', fail);
       request.on('response', (response) => {
         const limit = this.#options.maxBodyBytes ?? MAX_BODY_BYTES;
@@ -157,12 +161,12 @@ export class HttpClient {
     };
   }
 
-  #unreachable(url: URL, error: Error): ServiceError {
+  #unreachable(url: URL, error: Error, limitMs: number): ServiceError {
     const timedOut =
       error.name === 'TimeoutError' ||
       (error.cause as Error | undefined)?.name === 'TimeoutError';
     const why = timedOut
-      ? `no answer within ${this.#options.timeoutMs} ms`
+      ? `no answer within ${limitMs} ms`
       : error.message || String((error as NodeJS.ErrnoException).code);
     this.#options.log?.debug({ err: error, url: url.href }, 'call failed');
     return new Unreachable(`${url.origin}: ${why}`, timedOut);

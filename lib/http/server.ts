@@ -24,6 +24,7 @@ import type { Duplex } from 'node:stream';
 import restify from 'restify';
 import { type Clock, systemClock } from '#lib/clock.js';
 import { ServiceError } from '#lib/errors.js';
+import type { Logger } from '#lib/service/log.js';
 import { readBody } from './body.js';
 import { checkAccept, checkVersion } from './negotiate.js';
 import { render } from './reply.js';
@@ -53,7 +54,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   const server = restify.createServer({
     name: options.name,
     // restify only calls `trace` and `warn`, which bunyan has as well as pino.
-    log: options.log as never,
+    log: quiet(options.log) as never,
     ...({ maxParamLength: MAX_PARAMETER } as object),
   });
   // restify repeats its inner server's errors; `listen` rejects with them.
@@ -86,6 +87,13 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   };
 }
 
+/** restify would trace whole requests, whose headers hold signatures. */
+function quiet(log: Logger): Logger {
+  const own = log.child({ component: 'restify' });
+  own.level('warn');
+  return own;
+}
+
 /** One request on its way. */
 interface Exchange {
   options: ServerOptions;
@@ -105,6 +113,8 @@ function start(
     { routeName: matched.routeName, route: matched.route },
     options.log,
   );
+  const hop = request.headers['x-forwarded-for']?.split(',').at(-1)?.trim();
+  if (options.forwarded === true && hop) request.remoteAddress = hop;
   return { options, clock, request, started: clock.monotonic() };
 }
 
@@ -213,6 +223,7 @@ function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
       remote: request.remoteAddress,
       status: written.status,
       latency: elapsedMs,
+      ...options.audit?.(request),
       ...(written.status >= 400 ? { error: reply.body } : {}),
     },
     'handled',

@@ -88,6 +88,10 @@ export interface ServerOptions {
   idHeader?: string;
   /** Name of the header with milliseconds taken; `x-response-time`. */
   elapsedHeader?: string;
+  /** More fields of a request's line in the log, such as who asked. */
+  audit?: (request: Request) => Record<string, unknown>;
+  /** Behind a proxy: the client is the last address of X-Forwarded-For. */
+  forwarded?: boolean;
   /** Told of every finished request, errors included: for metrics. */
   onReply?: (done: Finished) => void;
   /** The system's clock unless a test gives another. */
