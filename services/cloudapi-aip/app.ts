@@ -7,8 +7,8 @@
  * routed (unknown paths and methods are answered before anyone is asked who
  * they are, as CloudAPI does), its signature is verified against the account
  * source, `:login` is resolved to an account, the parameters are checked and
- * translated, and napi-nat does the work. The service keeps no state: any
- * number of them can run behind one address.
+ * translated, and napi-nat does the work. The service keeps no state but the
+ * throttle's: any number of them can run behind one address.
  *
  * The composition root: the only file that constructs things.
  */
@@ -21,17 +21,24 @@ import type { Logger } from '#lib/service/log.js';
 import { packageVersion } from '#lib/service/run.js';
 import { openAccountFile } from './accounts/file.js';
 import { openMahi } from './accounts/mahi.js';
-import type { AccountSource } from './accounts/source.js';
+import type { AccountInfo, AccountSource } from './accounts/source.js';
+import { createRoleTags } from './aips/role-tags.js';
 import { aipRoutes } from './aips/routes.js';
-import { authenticate } from './auth/authenticate.js';
-import { authorize, type Caller } from './auth/authorize.js';
+import { docsRoutes } from './api/page.js';
+import { identify } from './auth/identify.js';
+import { keyIdOf } from './auth/key-id.js';
 import type { Config } from './config.js';
-import { napiBackend } from './napi-nat.js';
+import { type AipBackend, napiBackend } from './napi-nat.js';
+import { createThrottle, THROTTLE_DEFAULTS } from './throttle.js';
 
 /** CloudAPI's versions, and those with NICs and so AIPs (facts: cloudapi 1.2). */
 const ALL_VERSIONS = ['9.0.0', '8.0.0', '7.3.0', '7.2.0', '7.1.0', '7.0.0'];
 const AIP_VERSIONS = ALL_VERSIONS.slice(0, 4);
-const PING = 'ping';
+/** Routes that nobody has to sign for. */
+const OPEN = ['ping', 'getdocs', 'getopenapi'];
+/** Headers of a customer that napi-nat heeds. */
+const PASSED = ['if-match', 'if-none-match', 'idempotency-key'];
+const NAPI_TIMEOUT_MS = 10_000;
 const MAX_BODY_BYTES = 100_000;
 
 export interface App {
@@ -46,7 +53,7 @@ function openAccounts(
   clock: Clock,
 ): AccountSource {
   return 'file' in config.accounts
-    ? openAccountFile(config.accounts.file)
+    ? openAccountFile(config.accounts.file, { clock, log })
     : openMahi({
         url: config.accounts.mahi_url,
         timeoutMs: config.accounts.timeout_ms ?? 5000,
@@ -59,7 +66,7 @@ function pingRoute(config: Config): Route {
   return {
     method: ['GET', 'HEAD'],
     path: '/--ping',
-    name: PING,
+    name: 'ping',
     versions: ALL_VERSIONS,
     handler: () => ({
       status: 200,
@@ -91,15 +98,47 @@ function methodsOfPaths(routes: Route[]): Map<string, string> {
   );
 }
 
-async function identify(
-  accounts: AccountSource,
-  clock: Clock,
-  request: Request,
-): Promise<Caller> {
-  const signer = await authenticate(accounts, clock.now(), request);
-  const login = request.route['login'] as string;
-  const asRole = request.query['as-role'];
-  return { signer, account: await authorize(accounts, signer, login, asRole) };
+/** Who asked, for the audit entries of napi-nat and the log. */
+function callerOf(request: Request): Record<string, string> {
+  const { user } = (request.context['signer'] ?? {}) as Partial<AccountInfo>;
+  const keyId = keyIdOf(request.headers['authorization']);
+  return {
+    type: 'signature',
+    ip: request.remoteAddress,
+    ...(user === undefined ? {} : { user: user.login }),
+    ...(keyId === undefined ? {} : { keyId }),
+  };
+}
+
+/** JSON that a header can carry. */
+function headerJson(value: object): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function backendOf(client: HttpClient, config: Config, request: Request) {
+  const passed = PASSED.flatMap((name) => {
+    const value = request.headers[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return napiBackend(client, {
+    requestId: request.id,
+    headers: {
+      ...Object.fromEntries(passed),
+      'x-context': headerJson({ caller: callerOf(request) }),
+    },
+    timeoutMs: config.napi_nat.timeout_ms ?? NAPI_TIMEOUT_MS,
+  });
+}
+
+/** Fields of a request's line in the log. */
+function auditFields(request: Request): Record<string, unknown> {
+  const signer = request.context['signer'] as AccountInfo | undefined;
+  if (signer === undefined) return {};
+  const account = signer.account.login;
+  return { _audit: true, account, caller: callerOf(request) };
 }
 
 /**
@@ -110,15 +149,27 @@ export function createApp(config: Config, log: Logger, clock: Clock): App {
   const accounts = openAccounts(config, log, clock);
   const client = new HttpClient({
     url: config.napi_nat.url,
-    timeoutMs: config.napi_nat.timeout_ms ?? 10_000,
+    timeoutMs: config.napi_nat.timeout_ms ?? NAPI_TIMEOUT_MS,
   });
+  const backendFor = (request: Request): AipBackend =>
+    backendOf(client, config, request);
+  const { throttle = THROTTLE_DEFAULTS, datacenter = 'unknown' } = config;
+  const identifier = {
+    accounts,
+    clock,
+    throttle: createThrottle(throttle || null, clock),
+    datacenter,
+    backendFor,
+  };
+  const version = packageVersion();
   const routes = [
     pingRoute(config),
-    ...aipRoutes((request) => napiBackend(client, request.id)),
+    ...docsRoutes(version, ALL_VERSIONS),
+    ...aipRoutes({ backendFor, roleTags: createRoleTags(accounts) }),
   ];
   const methods = methodsOfPaths(routes);
   const server = createHttpServer({
-    name: `cloudapi/${packageVersion()}`,
+    name: `cloudapi/${version}`,
     log,
     precedence: ['body', 'query', 'route'],
     versions: AIP_VERSIONS,
@@ -127,11 +178,13 @@ export function createApp(config: Config, log: Logger, clock: Clock): App {
     idHeader: 'Request-Id',
     elapsedHeader: 'Response-Time',
     clock,
+    audit: auditFields,
+    forwarded: config.behind_proxy ?? false,
     headers: ({ routeName = '' }) => replyHeaders(methods.get(routeName) ?? ''),
     before: [
       async (request) => {
-        if (request.routeName === PING) return;
-        request.context['caller'] = await identify(accounts, clock, request);
+        if (OPEN.includes(request.routeName ?? '')) return;
+        request.context['caller'] = await identify(identifier, request);
       },
     ],
   });

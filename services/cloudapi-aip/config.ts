@@ -7,6 +7,7 @@
 import { UsageError } from '#lib/errors.js';
 import { loadConfig } from '#lib/service/config.js';
 import type { LogLevel } from '#lib/service/log.js';
+import type { ThrottleConfig } from './throttle.js';
 
 export interface Config {
   listen: { host: string; port: number };
@@ -15,6 +16,10 @@ export interface Config {
   napi_nat: { url: string; timeout_ms?: number };
   /** Exactly one of the two. */
   accounts: { file: string } | { mahi_url: string; timeout_ms?: number };
+  /** False for none; CloudAPI's own unless it says otherwise. */
+  throttle?: ThrottleConfig | false;
+  /** A proxy in front says who the client is, in X-Forwarded-For. */
+  behind_proxy?: boolean;
   log_level?: LogLevel;
 }
 
@@ -54,6 +59,22 @@ const configSchema = {
         timeout_ms: timeout,
       },
     },
+    throttle: {
+      anyOf: [
+        { const: false },
+        {
+          type: 'object',
+          required: ['burst', 'rate'],
+          additionalProperties: false,
+          properties: {
+            burst: { type: 'integer', minimum: 1 },
+            rate: { type: 'number', exclusiveMinimum: 0 },
+            exempt: { type: 'array', items: { type: 'string' } },
+          },
+        },
+      ],
+    },
+    behind_proxy: { type: 'boolean' },
     log_level: {
       enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
     },

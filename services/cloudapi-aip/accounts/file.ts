@@ -4,22 +4,67 @@
 
 /**
  * Accounts from a JSON file: a list of what mahi would answer, one element for
- * each account and one more for each sub-user (with `user`). The file is read
- * once at start; a mistake in it stops the service with its place, since later
- * it could only show as a customer's unexplained 401.
+ * each account and one more for each sub-user (with `user`). A mistake in it at
+ * start stops the service with its place, since later it could only show as a
+ * customer's unexplained 401. While the service runs a changed file is read
+ * anew, so that a key can be revoked; with a mistake in it nothing changes.
  */
 
+import { statSync } from 'node:fs';
 import sshpk from 'sshpk';
+import type { Clock } from '#lib/clock.js';
 import { UsageError } from '#lib/errors.js';
 import { loadConfig } from '#lib/service/config.js';
+import type { Logger } from '#lib/service/log.js';
+import { parseRule } from '../auth/rules.js';
 import { accountInfoSchema } from './shape.js';
-import type { AccountInfo, AccountSource, Keys } from './source.js';
+import type { Account, AccountInfo, AccountSource, Keys } from './source.js';
+
+/** How often the file is looked at. */
+const LOOK_MS = 1000;
 
 /**
- * Reads the account file.
+ * Reads the account file, and again when it changes.
+ * @param watch what to look with; without it the file is read once
  * @throws UsageError naming the file and the place in it
  */
-export function openAccountFile(file: string): AccountSource {
+export function openAccountFile(
+  file: string,
+  watch?: { clock: Clock; log: Logger },
+): AccountSource {
+  let accounts = accountList(readAccounts(file));
+  let seen = stampOf(file);
+  const timer = watch?.clock.every(LOOK_MS, () => {
+    const now = stampOf(file);
+    if (now === seen) return;
+    seen = now;
+    try {
+      accounts = accountList(readAccounts(file));
+      watch.log.info({ file }, 'accounts were read anew');
+    } catch (err) {
+      watch.log.error({ err, file }, 'accounts stay as they were');
+    }
+  });
+  return {
+    account: (login) => accounts.account(login),
+    user: (login, sublogin) => accounts.user(login, sublogin),
+    roleUuids: (account, names) => accounts.roleUuids(account, names),
+    roleNames: (account, uuids) => accounts.roleNames(account, uuids),
+    close: () => timer?.cancel(),
+  };
+}
+
+/** What changes when the file does. */
+function stampOf(file: string): string {
+  try {
+    const { mtimeMs, ino, size } = statSync(file);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch {
+    return 'gone';
+  }
+}
+
+function readAccounts(file: string): AccountInfo[] {
   const list = loadConfig<AccountInfo[]>(file, {
     type: 'array',
     items: accountInfoSchema,
@@ -29,11 +74,12 @@ export function openAccountFile(file: string): AccountSource {
     ...keyFaults(info.account.keys, `/${i}/account/keys`),
     ...keyFaults(info.user?.keys ?? {}, `/${i}/user/keys`),
     ...nameFaults(info, `/${i}/key_names`),
+    ...ruleFaults(info, `/${i}/roles`),
   ]);
   if (wrong.length > 0) {
     throw new UsageError(wrong.map((fault) => `${file}: ${fault}`).join('\n'));
   }
-  return accountList(list);
+  return list;
 }
 
 /** Elements that say different things of one login or one UUID. */
@@ -84,6 +130,16 @@ function keyFault(fingerprint: string, text: string): string | null {
   }
 }
 
+function ruleFaults({ roles = {} }: AccountInfo, at: string): string[] {
+  return Object.entries(roles).flatMap(([uuid, { rules = [] }]) =>
+    rules.flatMap((rule, i) =>
+      typeof rule === 'string' && parseRule(rule) === null
+        ? [`${at}/${uuid}/rules/${i}: is not "CAN <actions>"`]
+        : [],
+    ),
+  );
+}
+
 function nameFaults({ account, user, key_names }: AccountInfo, at: string) {
   const { keys } = user ?? account;
   return Object.entries(key_names ?? {})
@@ -95,6 +151,12 @@ function nameFaults({ account, user, key_names }: AccountInfo, at: string) {
 export function accountList(list: readonly AccountInfo[]): AccountSource {
   const named = (who: { uuid: string; login: string }, name: string) =>
     who.login === name || who.uuid === name;
+  const rolesOf = ({ uuid: owner }: Account) =>
+    list
+      .filter(({ account }) => account.uuid === owner)
+      .flatMap(({ roles = {} }) => Object.entries(roles))
+      .filter(([, role]) => (role.account ?? owner) === owner)
+      .map(([uuid, { name }]) => [uuid, name] as const);
   return {
     account: async (login) =>
       list.find((info) => !info.user && named(info.account, login)) ??
@@ -107,6 +169,14 @@ export function accountList(list: readonly AccountInfo[]): AccountSource {
           named(info.account, login) &&
           named(info.user, sublogin),
       ) ?? null,
+    roleUuids: async (account, names) =>
+      new Map(
+        rolesOf(account)
+          .filter(([, name]) => names.includes(name))
+          .map(([uuid, name]) => [name, uuid]),
+      ),
+    roleNames: async (account, uuids) =>
+      new Map(rolesOf(account).filter(([uuid]) => uuids.includes(uuid))),
     close: () => undefined,
   };
 }

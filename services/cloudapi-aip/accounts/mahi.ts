@@ -23,6 +23,25 @@ const ODD_ANSWER = 'mahi answered with something that is no account';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+type Query = Record<string, string | string[]>;
+
+function unavailable(): ServiceError {
+  return new ServiceError(503, {
+    code: 'ServiceUnavailableError',
+    message: 'accounts cannot be looked up at the moment; try again',
+  });
+}
+
+/** The text values of an object, whatever else mahi put there. */
+function textMap(object: unknown): Map<string, string> {
+  const entries = Object.entries((object ?? {}) as Record<string, unknown>);
+  return new Map(
+    entries.flatMap(([name, value]) =>
+      typeof value === 'string' ? [[name, value] as const] : [],
+    ),
+  );
+}
+
 const checkShape = compile<AccountInfo>(accountInfoSchema);
 
 /**
@@ -57,24 +76,28 @@ export function openMahi(options: {
     return info;
   }
 
-  async function fetchInfo(
-    path: string,
-    query: Record<string, string>,
-  ): Promise<AccountInfo | null> {
+  /** What mahi answers; null for what it does not know. */
+  async function fetchMap(path: string, query: Query): Promise<unknown> {
     try {
-      const { body } = await client.get(path, { query });
-      const checked = checkShape(body);
-      if ('value' in checked) return checked.value;
-      options.log.warn({ path, query, errors: checked.errors }, ODD_ANSWER);
+      return (await client.get(path, { query })).body;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       if (error.status === 404) return null;
       options.log.warn({ err: error, path, query }, 'mahi did not answer');
+      throw unavailable();
     }
-    throw new ServiceError(503, {
-      code: 'ServiceUnavailableError',
-      message: 'accounts cannot be looked up at the moment; try again',
-    });
+  }
+
+  async function fetchInfo(
+    path: string,
+    query: Query,
+  ): Promise<AccountInfo | null> {
+    const body = await fetchMap(path, query);
+    if (body === null) return null;
+    const checked = checkShape(body);
+    if ('value' in checked) return checked.value;
+    options.log.warn({ path, query, errors: checked.errors }, ODD_ANSWER);
+    throw unavailable();
   }
 
   return {
@@ -94,6 +117,14 @@ export function openMahi(options: {
           });
       const ours = info?.user?.account === account.account.uuid;
       return ours ? info : null;
+    },
+    async roleUuids({ login }, names) {
+      const query = { account: login, type: 'role', name: names };
+      const body = await fetchMap('/uuids', query);
+      return textMap((body as { uuids?: unknown } | null)?.uuids);
+    },
+    async roleNames(_account, uuids) {
+      return textMap(await fetchMap('/names', { uuid: uuids }));
     },
     close: () => client.close(),
   };

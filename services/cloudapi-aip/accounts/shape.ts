@@ -54,7 +54,14 @@ const role = {
   type: 'object',
   required: ['name'],
   additionalProperties: true,
-  properties: { name: text, account: uuid },
+  properties: {
+    name: text,
+    account: uuid,
+    rules: {
+      type: 'array',
+      items: { anyOf: [text, { type: 'array', minItems: 2 }] },
+    },
+  },
 };
 
 /** JSON schema of `AccountInfo`. */

@@ -36,6 +36,8 @@ export interface Role {
   name: string;
   /** UUID of the account that the role belongs to. */
   account?: string;
+  /** What it allows: Aperture's text, or text and parsed form as mahi has. */
+  rules?: (string | [string, unknown])[];
 }
 
 /** What mahi answers for an account, with a sub-user when asked for one. */
@@ -55,5 +57,9 @@ export interface AccountSource {
   account(login: string): Promise<AccountInfo | null>;
   /** Null also when the account has no such sub-user. */
   user(login: string, sublogin: string): Promise<AccountInfo | null>;
+  /** UUIDs of an account's roles by their names; unknown names are left out. */
+  roleUuids(account: Account, names: string[]): Promise<Map<string, string>>;
+  /** Names by UUID; unknown UUIDs are left out. */
+  roleNames(account: Account, uuids: string[]): Promise<Map<string, string>>;
   close(): void;
 }

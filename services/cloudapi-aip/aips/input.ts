@@ -3,13 +3,17 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * Checks what a customer sent. Parameters may come from a JSON body, a form or
- * the query (then they are all text), under RFD 158's names or CloudAPI's
- * (facts: cloudapi 1.3). Every fault is found before any is reported. Pure.
+ * Checks what a customer sent against the schemas of api/parameters.ts.
+ * Parameters may come from a JSON body, a form or the query (then they are all
+ * text), under RFD 158's names or CloudAPI's (facts: cloudapi 1.3). Every fault
+ * is found before any is reported. Pure.
  */
 
 import { type FieldError, invalidParameter } from '#lib/errors.js';
-import { parseIpv4 } from '#lib/net/ipv4.js';
+import type { AipState } from '#lib/model/aip.js';
+import { compile, type Schema, type Validator } from '#lib/schema/validate.js';
+import { operations } from '../api/operations.js';
+import * as p from '../api/parameters.js';
 import { invalidArgument } from './translate.js';
 
 export type Tags = Record<string, string | number | boolean>;
@@ -21,19 +25,22 @@ export interface AipInput {
   description?: string;
   tags?: Tags;
   remap?: boolean;
+  deletion_protection?: boolean;
 }
 
 export interface ListInput {
   limit: number;
   offset: number;
   marker?: string;
+  ip?: string;
+  instance?: string;
+  state?: AipState;
+  attached?: boolean;
+  /** Values as text, by the tag's name. */
+  tags: Record<string, string>;
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const MAX_OFFSET = 2 ** 31;
-const MAX_TEXT = 1024;
-const MAX_TAGS = 128;
-const MAX_TAG_NAME = 128;
+const UUID = new RegExp(p.UUID_PATTERN);
 
 /** Whether text is a UUID as every Triton API writes them. */
 export function isUuid(text: unknown): text is string {
@@ -41,107 +48,64 @@ export function isUuid(text: unknown): text is string {
 }
 
 type Params = Record<string, unknown>;
-type Check<T> = (value: unknown, field: string) => T | FieldError;
 
-/** Collects values and faults of one request's parameters. */
-class Reader {
-  readonly #params: Params;
-  readonly faults: FieldError[] = [];
+/** Compiled once each, when the first request needs it. */
+const validators = new Map<Schema, Validator<unknown>>();
 
-  constructor(params: Params) {
-    this.#params = params;
+function fits({ schema }: p.Parameter, value: unknown): boolean {
+  let check = validators.get(schema);
+  if (check === undefined) {
+    check = compile(schema);
+    validators.set(schema, check);
   }
-
-  /** The checked value under the first of its names that was sent. */
-  read<T>(names: string[], check: Check<T>): T | undefined {
-    const sent = names.filter(
-      (name) => this.#params[name] !== undefined && this.#params[name] !== null,
-    );
-    const field = sent[0];
-    if (field === undefined) return undefined;
-    const differs = sent.some(
-      (name) => this.#params[name] !== this.#params[field],
-    );
-    const value = differs
-      ? invalidParameter(field, `differs from "${sent[1]}"`)
-      : check(this.#params[field], field);
-    if (!isFault(value)) return value;
-    this.faults.push(value);
-    return undefined;
-  }
-
-  /** @throws ServiceError 409 InvalidArgument with every fault found */
-  finish(): void {
-    if (this.faults.length > 0) throw invalidArgument(this.faults);
-  }
+  return 'value' in check(value);
 }
 
-function isFault(value: unknown): value is FieldError {
-  return (value as FieldError | null)?.code === 'InvalidParameter';
+/** A value of a query or form is text: what it means is the schema's. */
+function meant({ schema }: p.Parameter, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const { type } = schema;
+  if (type === 'boolean' && value === 'true') return true;
+  if (type === 'boolean' && value === 'false') return false;
+  if (type === 'integer' && /^\d+$/.test(value)) return Number(value);
+  return type === 'array' ? value.split(',').map((each) => each.trim()) : value;
 }
 
-const uuid: Check<string> = (value, field) =>
-  isUuid(value) ? value : invalidParameter(field, 'must be a UUID');
-
-const address: Check<string> = (value, field) =>
-  typeof value === 'string' && parseIpv4(value) !== null
-    ? value
-    : invalidParameter(field, 'must be an IPv4 address');
-
-const text: Check<string> = (value, field) =>
-  typeof value === 'string' && value.length <= MAX_TEXT
-    ? value
-    : invalidParameter(field, `must be text of at most ${MAX_TEXT} characters`);
-
-const boolean: Check<boolean> = (value, field) => {
-  if (value === true || value === 'true') return true;
-  if (value === false || value === 'false') return false;
-  return invalidParameter(field, 'must be true or false');
-};
-
-function integer(low: number, high: number): Check<number> {
-  return (value, field) => {
-    const digits = typeof value === 'string' && /^\d+$/.test(value);
-    const number = digits ? Number(value) : value;
-    const good =
-      typeof number === 'number' &&
-      Number.isInteger(number) &&
-      number >= low &&
-      number <= high;
-    return good
-      ? number
-      : invalidParameter(field, `must be an integer from ${low} to ${high}`);
-  };
-}
-
-const tags: Check<Tags> = (value, field) => {
-  const entries =
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.entries(value)
-      : null;
-  const good = entries?.every(
-    ([key, tag]) =>
-      key !== '' &&
-      key.length <= MAX_TAG_NAME &&
-      (typeof tag === 'boolean' ||
-        (typeof tag === 'number' && Number.isFinite(tag)) ||
-        (typeof tag === 'string' && tag.length <= MAX_TEXT)),
+/** The value under the first of a parameter's names that was sent. */
+function readOne(
+  params: Params,
+  parameter: p.Parameter,
+): { value: unknown } | { fault: FieldError } | null {
+  const sent = parameter.names.filter(
+    (name) => params[name] !== undefined && params[name] !== null,
   );
-  return entries !== null && good && entries.length <= MAX_TAGS
-    ? (value as Tags)
-    : invalidParameter(
-        field,
-        `must be an object of at most ${MAX_TAGS} texts, numbers and booleans`,
-      );
-};
+  const [field] = sent;
+  if (field === undefined) return null;
+  if (sent.some((name) => params[name] !== params[field])) {
+    return { fault: invalidParameter(field, `differs from "${sent[1]}"`) };
+  }
+  const value = meant(parameter, params[field]);
+  return fits(parameter, value)
+    ? { value }
+    : { fault: invalidParameter(field, parameter.must) };
+}
 
-/** Drops keys whose value is undefined, for exact optional properties. */
-function given<T extends object>(
-  object: T,
-): { [K in keyof T]: NonNullable<T[K]> } {
-  return Object.fromEntries(
-    Object.entries(object).filter(([, value]) => value !== undefined),
-  ) as { [K in keyof T]: NonNullable<T[K]> };
+/**
+ * Reads parameters.
+ * @returns values under their first names; what was not sent is absent
+ * @throws ServiceError 409 InvalidArgument with every fault found
+ */
+function read(params: Params, parameters: readonly p.Parameter[]): Params {
+  const faults: FieldError[] = [];
+  const values: Params = {};
+  for (const parameter of parameters) {
+    const found = readOne(params, parameter);
+    if (found === null) continue;
+    if ('fault' in found) faults.push(found.fault);
+    else values[parameter.names[0]] = found.value;
+  }
+  if (faults.length > 0) throw invalidArgument(faults);
+  return values;
 }
 
 /**
@@ -159,46 +123,68 @@ export function requireObject(body: unknown): void {
 }
 
 /**
- * Reads the parameters of CreateAIP or UpdateAIP.
+ * Reads the parameters of a call that writes; role tags are apart.
  * @throws ServiceError 409 InvalidArgument
  */
-export function readAipInput(params: Params, withRemap: boolean): AipInput {
-  const reader = new Reader(params);
-  const input = {
-    instance: reader.read(['instance'], uuid),
-    private_ip: reader.read(['private_ip', 'private-ip'], address),
-    description: reader.read(['description'], text),
-    tags: reader.read(['tags'], tags),
-    remap: withRemap ? reader.read(['remap'], boolean) : undefined,
-  };
-  reader.finish();
-  return given(input);
+export function readAipInput(
+  call: 'CreateAIP' | 'UpdateAIP',
+  params: Params,
+): { input: AipInput; roleTags: string[] | undefined } {
+  const { 'role-tag': roleTags, ...input } = read(
+    params,
+    operations[call].body,
+  );
+  return { input, roleTags: roleTags as string[] | undefined };
 }
 
 /**
- * Reads limit, offset and marker of ListAIPs.
+ * Reads the role tags that a collection is to have.
+ * @returns undefined when they were not sent
+ * @throws ServiceError 409 InvalidArgument
+ */
+export function readRoleTags(params: Params): string[] | undefined {
+  return read(params, [p.roleTag])['role-tag'] as string[] | undefined;
+}
+
+/**
+ * Reads paging and filters of ListAIPs.
  * @throws ServiceError 409 InvalidArgument
  */
 export function readListInput(params: Params): ListInput {
-  const reader = new Reader(params);
-  const limit = reader.read(['limit'], integer(1, 1000));
-  const offset = reader.read(['offset'], integer(0, MAX_OFFSET));
-  const marker = reader.read(['marker'], uuid);
-  reader.finish();
-  return {
-    limit: limit ?? 1000,
-    offset: offset ?? 0,
-    ...(marker === undefined ? {} : { marker }),
-  };
+  const named = Object.keys(params).filter((name) => /^tag\../.test(name));
+  const byName = named.map(
+    (name): p.Parameter => ({ ...p.tagFilter, names: [name] }),
+  );
+  const values = read(params, [...operations.ListAIPs.query, ...byName]);
+  const tags = Object.fromEntries(
+    named
+      .filter((name) => name in values)
+      .map((name) => [name.slice('tag.'.length), values[name] as string]),
+  );
+  const rest = Object.fromEntries(
+    Object.entries(values).filter(([name]) => !named.includes(name)),
+  );
+  return { limit: 1000, offset: 0, ...rest, tags } as ListInput;
 }
 
 /**
- * Reads one flag that is false when absent.
+ * Reads what GetAIP is to wait for.
  * @throws ServiceError 409 InvalidArgument
  */
-export function readFlag(params: Params, names: string[]): boolean {
-  const reader = new Reader(params);
-  const value = reader.read(names, boolean);
-  reader.finish();
-  return value ?? false;
+export function readWait(params: Params): {
+  wait?: AipState;
+  timeout?: number;
+} {
+  return read(params, operations.GetAIP.query);
+}
+
+/** Reads `really_delete`. @throws ServiceError 409 InvalidArgument */
+export function readReally(params: Params): boolean {
+  return read(params, operations.DeleteAIP.query)['really_delete'] === true;
+}
+
+/** Checks `detach`. @throws ServiceError 409 InvalidArgument */
+export function requireDetach(params: Params): void {
+  if (read(params, operations.DetachAIP.query)['detach'] === true) return;
+  throw invalidArgument([invalidParameter('detach', p.detach.must)]);
 }

@@ -13,13 +13,16 @@ import {
   missingParameter,
   ServiceError,
 } from '#lib/errors.js';
-import type { Aip } from '#lib/model/aip.js';
+import type { Aip, AipState } from '#lib/model/aip.js';
 
 /** What a customer sees (RFD 158, "GetAIP"). */
 export interface PublicAip {
   id: string;
   uuid: string;
   ip: string;
+  family: 'ipv4';
+  state: AipState;
+  deletion_protection: boolean;
   private_ip?: string;
   'private-ip'?: string;
   description?: string;
@@ -37,6 +40,9 @@ export function toPublic(aip: Aip): PublicAip {
     id: aip.uuid,
     uuid: aip.uuid,
     ip: aip.ip,
+    family: aip.family,
+    state: aip.state,
+    deletion_protection: aip.deletion_protection,
     ...(aip.private_ip === undefined
       ? {}
       : { private_ip: aip.private_ip, 'private-ip': aip.private_ip }),
@@ -58,9 +64,12 @@ function isFieldError(error: unknown): error is FieldError {
   return typeof (error as FieldError).field === 'string';
 }
 
+/** Codes of napi-nat that a customer sees as they are. */
+const SHOWN = ['AIPInUse', 'CannotDestroyAIPError', 'IdempotencyKeyReused'];
+
 /**
  * The error a customer gets for one of napi-nat's (facts: cloudapi 1.7): 404
- * and AIPInUse as they are, validation as 409 InvalidArgument with its fields,
+ * and the codes above as they are, validation as 409 InvalidArgument with its fields,
  * everything that is our own trouble as 503.
  */
 export function toPublicError(error: unknown): unknown {
@@ -69,7 +78,16 @@ export function toPublicError(error: unknown): unknown {
   if (error.status === 404) {
     return new ServiceError(404, { code: 'ResourceNotFound', message });
   }
-  if (code === 'AIPInUse') return new ServiceError(409, { code, message });
+  if (SHOWN.includes(code)) {
+    return new ServiceError(error.status, { code, message });
+  }
+  if (code === 'QuotaExceeded') {
+    return new ServiceError(403, {
+      code: 'NotAuthorized',
+      message:
+        'Quota exceeded; to have your limits raised please contact Support',
+    });
+  }
   if (error.status === 412) {
     return new ServiceError(412, { code: 'PreconditionFailed', message });
   }

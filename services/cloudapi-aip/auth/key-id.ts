@@ -24,6 +24,11 @@ function decode(part: string): string | null {
   }
 }
 
+/** The keyId of an Authorization header; undefined when it has none. */
+export function keyIdOf(header: string | undefined): string | undefined {
+  return /\bkeyId="([^"]*)"/.exec(header ?? '')?.[1];
+}
+
 /**
  * Takes a keyId apart.
  * @returns null when it is malformed, or when its login is `my`

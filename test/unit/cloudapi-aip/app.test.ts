@@ -136,7 +136,7 @@ test('replies have the headers of CloudAPI', async (t) => {
     createHash('md5').update(text).digest('base64'),
   );
   t.equal(headers['access-control-allow-origin'], '*');
-  t.equal(headers['access-control-allow-methods'], 'GET, HEAD, POST');
+  t.equal(headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT');
   const lost = await call('GET', '/my/aips/nope');
   t.equal(
     lost.headers['access-control-allow-methods'],
@@ -169,7 +169,7 @@ test('unknown paths and methods are answered before signatures', async (t) => {
     t.equal(CODE(await send('GET', path)), '404 ResourceNotFound', path);
   }
   for (const [method, path] of [
-    ['PUT', '/my/aips'],
+    ['POST', '/my/aips/x/audit'],
     ['DELETE', '/my/aips'],
     ['PATCH', '/my/aips/x'],
   ] as const) {

@@ -8,7 +8,10 @@ import test from 'tape';
 import type { ServiceError } from '#lib/errors.js';
 import { accountList } from '../../../services/cloudapi-aip/accounts/file.js';
 import type { AccountInfo } from '../../../services/cloudapi-aip/accounts/source.js';
-import { authorize } from '../../../services/cloudapi-aip/auth/authorize.js';
+import {
+  type Action,
+  authorize,
+} from '../../../services/cloudapi-aip/auth/authorize.js';
 import {
   ALICE,
   account,
@@ -21,6 +24,14 @@ import {
 
 const SOURCE = accountList(everyone());
 
+const LIST: Action = {
+  name: 'listaips',
+  resource: 'aips',
+  tags: async () => [],
+  conditions: {},
+};
+const LISTING = '/alice/aips (listaips)';
+
 /** The account's UUID, or status and message of the refusal. */
 async function outcome(
   signer: AccountInfo,
@@ -28,7 +39,8 @@ async function outcome(
   asRole?: unknown,
 ): Promise<string> {
   try {
-    return (await authorize(SOURCE, signer, login, asRole)).uuid;
+    const { account } = await authorize(SOURCE, signer, login, LIST, asRole);
+    return account.uuid;
   } catch (error) {
     const { status, body } = error as ServiceError;
     return `${status} ${body.code}: ${body.message}`;
@@ -76,10 +88,10 @@ test('role-operators are operators when they say so', async (t) => {
 test('a sub-user needs the role administrator', async (t) => {
   t.equal(await outcome(deputy(), 'my'), ALICE);
   t.equal(await outcome(deputy(), 'alice'), ALICE);
-  t.equal(await outcome(deputy({ defaultRoles: [] }), 'my'), NO('my'));
+  t.equal(await outcome(deputy({ defaultRoles: [] }), 'my'), NO(LISTING));
   t.equal(
     await outcome(deputy({ defaultRoles: [], roles: ['administrator'] }), 'my'),
-    NO('my'),
+    NO(LISTING),
     'a role is known by its UUID, not by what it calls itself',
   );
 });
@@ -93,7 +105,7 @@ test('a sub-user never acts on another account', async (t) => {
 });
 
 test('as-role chooses among the roles that are held', async (t) => {
-  t.equal(await outcome(deputy(), 'my', 'reader'), NO('my'));
+  t.equal(await outcome(deputy(), 'my', 'reader'), NO(LISTING));
   t.equal(await outcome(deputy(), 'my', 'reader,administrator'), ALICE);
   const [administrator] = Object.keys(deputy().roles ?? {});
   const idle = deputy({ roles: [administrator as string], defaultRoles: [] });
@@ -105,5 +117,5 @@ test('as-role chooses among the roles that are held', async (t) => {
 test("another account's administrator role gives nothing", async (t) => {
   const info = deputy();
   for (const role of Object.values(info.roles ?? {})) role.account = BOB;
-  t.equal(await outcome(info, 'my'), NO('my'));
+  t.equal(await outcome(info, 'my'), NO(LISTING));
 });

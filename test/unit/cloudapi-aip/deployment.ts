@@ -11,17 +11,20 @@ import { writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import type { Test } from 'tape';
-import { systemClock } from '#lib/clock.js';
+import { type Clock, systemClock } from '#lib/clock.js';
 import { invalidParameter, notFound, ServiceError } from '#lib/errors.js';
 import type { Request, Route } from '#lib/http/types.js';
 import type { Aip } from '#lib/model/aip.js';
-import { silentLogger } from '#lib/service/log.js';
+import { type Logger, silentLogger } from '#lib/service/log.js';
 import { startHttp } from '#test/http-server.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import type { AccountInfo } from '../../../services/cloudapi-aip/accounts/source.js';
 import { createApp } from '../../../services/cloudapi-aip/app.js';
 import type { Config } from '../../../services/cloudapi-aip/config.js';
+import { complaint } from './conform.js';
 import { ALICE, everyone, KEYS, type Key, signed } from './identities.js';
 
+const HTML = 'text/html; charset=utf-8';
 export const INSTANCE = '22222222-0000-4000-8000-0000000000a1';
 export const OTHER_INSTANCE = '22222222-0000-4000-8000-0000000000a2';
 const PRIVATE_IPS = new Map([
@@ -55,15 +58,23 @@ export class MemoryNapi {
       path,
       name: `${[method].flat().join('')}${path}`.replace(/\W/g, ''),
       handler: (request) => {
-        this.requests.push(request);
+        if (path.startsWith('/aips')) this.requests.push(request);
         if (this.broken !== null) throw this.broken;
         const body = answer(request);
-        return body === undefined ? { status: 204 } : { status: 200, body };
+        if (body === undefined) return { status: 204 };
+        const headers = { Etag: `E${this.aips.size}` };
+        return { status: 200, body, headers };
       },
     });
     return [
       route('GET', '/aips', ({ params }) => this.#list(params)),
       route('GET', '/aips/:uuid', (request) => this.#own(request)),
+      route('GET', '/aip_accounts/:uuid', ({ params }) => ({
+        owner_uuid: params['uuid'],
+        used: this.aips.size,
+        quota: null,
+        role_tags: [],
+      })),
       route('POST', '/aips', ({ params }) => this.#create(params)),
       route('PUT', '/aips/:uuid', (request) => this.#update(request)),
       route('POST', '/aips/:uuid', (request) => {
@@ -168,8 +179,8 @@ export interface Call {
   keyId?: string;
 }
 
-export interface Deployment {
-  napi: MemoryNapi;
+/** The service as its customers reach it. */
+export interface Customers {
   port: number;
   /** A signed request, alice's unless the call says otherwise. */
   call(method: string, url: string, call?: Call): Promise<Answer>;
@@ -182,35 +193,63 @@ export interface Deployment {
   ): Promise<Answer>;
 }
 
-function accountFile(t: Test): { file: string } {
+export interface Deployment extends Customers {
+  napi: MemoryNapi;
+}
+
+/** A file of everyone. */
+export function accountFile(
+  t: Test,
+  list: AccountInfo[] = everyone(),
+): { file: string } {
   const file = join(temporaryDirectory(t), 'accounts.json');
-  writeFileSync(file, JSON.stringify(everyone()));
+  writeFileSync(file, JSON.stringify(list));
   return { file };
 }
 
 /**
- * Starts the service on a free port, for the length of a test.
+ * Starts the service on a free port before a memory of a napi-nat, for the
+ * length of a test.
  * @param accounts where they are; a file of everyone when not given
+ * @param more of the configuration; nothing is throttled unless it says so
  */
 export async function deploy(
   t: Test,
   accounts: Config['accounts'] = accountFile(t),
+  more: Partial<Config> = {},
 ): Promise<Deployment> {
   const napi = new MemoryNapi();
-  const { url: napiUrl } = await startHttp(t, napi.routes());
+  const { url } = await startHttp(t, napi.routes());
+  const customers = await serve(t, { napi: url, accounts, ...more });
+  return { napi, ...customers };
+}
+
+/** Starts the service before the napi-nat of a URL. */
+export async function serve(
+  t: Test,
+  options: Partial<Config> & {
+    napi: string;
+    accounts: Config['accounts'];
+    clock?: Clock;
+    log?: Logger;
+  },
+): Promise<Customers> {
+  const { napi: url, clock = systemClock(), log = silentLogger() } = options;
+  const { napi: _napi, clock: _clock, log: _log, ...config } = options;
   const app = createApp(
     {
       listen: { host: '127.0.0.1', port: 0 },
       datacenter: 'lab',
-      napi_nat: { url: napiUrl },
-      accounts,
+      napi_nat: { url },
+      throttle: false,
+      ...config,
     },
-    silentLogger(),
-    systemClock(),
+    log,
+    clock,
   );
   const { port } = await app.listen();
   t.teardown(() => app.close());
-  const send: Deployment['send'] = (method, path, headers = {}, payload) =>
+  const send: Customers['send'] = (method, path, headers = {}, payload) =>
     new Promise((resolve, reject) => {
       const request = httpRequest(
         { host: '127.0.0.1', port, method, path, headers, agent: false },
@@ -219,12 +258,16 @@ export async function deploy(
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
           response.on('end', () => {
             const text = Buffer.concat(chunks).toString('utf8');
-            resolve({
+            const isJson = response.headers['content-type'] !== HTML;
+            const answer = {
               status: response.statusCode ?? 0,
               headers: response.headers,
               text,
-              body: text === '' ? undefined : JSON.parse(text),
-            });
+              body: text === '' || !isJson ? undefined : JSON.parse(text),
+            };
+            const wrong = isJson ? complaint(method, path, answer) : null;
+            if (wrong !== null) t.fail(wrong);
+            resolve(answer);
           });
         },
       );
@@ -232,7 +275,6 @@ export async function deploy(
       request.end(payload);
     });
   return {
-    napi,
     port,
     send,
     call(method, url, call = {}) {
@@ -242,7 +284,7 @@ export async function deploy(
         call.raw ??
         (call.body === undefined ? undefined : JSON.stringify(call.body));
       const headers = {
-        ...signed(key, keyId, { method, url, now: Date.now() }),
+        ...signed(key, keyId, { method, url, now: clock.now() }),
         ...(payload === undefined
           ? {}
           : {

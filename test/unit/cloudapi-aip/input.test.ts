@@ -8,8 +8,8 @@ import test from 'tape';
 import type { ServiceError } from '#lib/errors.js';
 import {
   readAipInput,
-  readFlag,
   readListInput,
+  readReally,
 } from '../../../services/cloudapi-aip/aips/input.js';
 
 const UUID = '564d69b1-a178-486c-9f87-1e7f0b7a4e22';
@@ -26,15 +26,19 @@ function faults(read: () => unknown): string[] {
 }
 
 test('RFD 158 names and CloudAPI names are both read', (t) => {
-  t.deepEqual(readAipInput({ 'private-ip': '10.0.0.1' }, false), {
+  t.deepEqual(readAipInput('UpdateAIP', { 'private-ip': '10.0.0.1' }).input, {
     private_ip: '10.0.0.1',
   });
-  t.deepEqual(readAipInput({ private_ip: '10.0.0.1' }, false), {
+  t.deepEqual(readAipInput('UpdateAIP', { private_ip: '10.0.0.1' }).input, {
     private_ip: '10.0.0.1',
   });
   t.deepEqual(
-    faults(() =>
-      readAipInput({ private_ip: '10.0.0.1', 'private-ip': '10.0.0.2' }, false),
+    faults(
+      () =>
+        readAipInput('UpdateAIP', {
+          private_ip: '10.0.0.1',
+          'private-ip': '10.0.0.2',
+        }).input,
     ),
     ['409 InvalidArgument', 'private_ip'],
     'two names that differ',
@@ -43,16 +47,20 @@ test('RFD 158 names and CloudAPI names are both read', (t) => {
 });
 
 test('text from a query means what it says', (t) => {
-  t.deepEqual(readAipInput({ remap: 'true', instance: UUID }, true), {
-    instance: UUID,
-    remap: true,
-  });
-  t.equal(readFlag({ 'really-delete': 'true' }, ['really-delete']), true);
-  t.equal(readFlag({}, ['really-delete']), false);
+  t.deepEqual(
+    readAipInput('UpdateAIP', { remap: 'true', instance: UUID }).input,
+    {
+      instance: UUID,
+      remap: true,
+    },
+  );
+  t.equal(readReally({ 'really-delete': 'true' }), true);
+  t.equal(readReally({}), false);
   t.deepEqual(readListInput({ limit: '3', offset: '4', marker: UUID }), {
     limit: 3,
     offset: 4,
     marker: UUID,
+    tags: {},
   });
   t.end();
 });
@@ -60,24 +68,21 @@ test('text from a query means what it says', (t) => {
 test('all faults are reported at once, each with its field', (t) => {
   t.deepEqual(
     faults(() =>
-      readAipInput(
-        {
-          instance: UUID.toUpperCase(),
-          private_ip: '10.0.0.256',
-          description: 7,
-          tags: { a: { b: 1 } },
-          remap: 'yes',
-        },
-        true,
-      ),
+      readAipInput('UpdateAIP', {
+        instance: UUID.toUpperCase(),
+        private_ip: '10.0.0.256',
+        description: 7,
+        tags: { a: { b: 1 } },
+        remap: 'yes',
+      }),
     ),
     [
       '409 InvalidArgument',
       'instance',
       'private_ip',
+      'remap',
       'description',
       'tags',
-      'remap',
     ],
   );
   for (const limit of ['0', '1001', 'x', '', 1.5, [1]]) {
@@ -91,7 +96,11 @@ test('all faults are reported at once, each with its field', (t) => {
 });
 
 test('absent and null are the same: not given', (t) => {
-  t.deepEqual(readAipInput({ instance: null }, false), {});
-  t.deepEqual(readListInput({}), { limit: 1000, offset: 0 });
+  t.deepEqual(readAipInput('UpdateAIP', { instance: null }).input, {});
+  t.deepEqual(readListInput({}), {
+    limit: 1000,
+    offset: 0,
+    tags: {},
+  });
   t.end();
 });
