@@ -8,8 +8,7 @@
  * address. Pure values.
  */
 
-import { isIPv6 } from 'node:net';
-import { parseIpv4 } from '#lib/net/ipv4.js';
+import { parseIp, width as widthOf } from '#lib/net/ip.js';
 
 /** A prefix: its digits with host bits cleared, and its length. */
 export interface Prefix {
@@ -28,31 +27,10 @@ export function encodeAddress(value: unknown): string | null {
     return fits ? `4${value.toString(16).padStart(8, '0')}` : null;
   }
   if (typeof value !== 'string') return null;
-  const four = parseIpv4(value);
-  if (four !== null) return encodeAddress(Number(four));
-  if (!isIPv6(value) || value.includes('%')) return null;
-  const six = expand(value.toLowerCase());
-  if (six === null) return null;
-  return six.startsWith('00000000000000000000ffff')
-    ? `4${six.slice(24)}`
-    : `6${six}`;
-}
-
-/** The 32 digits of an IPv6 address that `isIPv6` accepts. */
-function expand(text: string): string | null {
-  const quad = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
-  let plain = text;
-  if (quad !== null) {
-    const low = parseIpv4(quad[2] as string);
-    if (low === null) return null;
-    const digits = low.toString(16).padStart(8, '0');
-    plain = `${quad[1]}${digits.slice(0, 4)}:${digits.slice(4)}`;
-  }
-  const [head = '', tail] = plain.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const gap = Array.from({ length: 8 - left.length - right.length }, () => '0');
-  return [...left, ...gap, ...right].map((g) => g.padStart(4, '0')).join('');
+  const ip = parseIp(value);
+  if (ip === null) return null;
+  const digits = ip.value.toString(16).padStart(widthOf(ip.family) / 4, '0');
+  return (ip.family === 'ipv4' ? '4' : '6') + digits;
 }
 
 /**

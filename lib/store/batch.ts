@@ -46,6 +46,8 @@ export interface Target {
     filter: string,
   ): Promise<{ etag: string; count: number }>;
   deleteMany(bucket: string, filter: string): Promise<{ count: number }>;
+  /** @throws StoreError EtagConflictError naming the first that matches */
+  absent(bucket: string, filter: string): Promise<void>;
   append(events: JournalEvent[]): void;
   /** The journal's position after what was appended so far. */
   position(): number;
@@ -125,6 +127,13 @@ function prepareRequest(request: BatchRequest): Step {
       return async (target) => {
         const done = await target.deleteMany(bucket, filter);
         return { bucket, filter, ...done };
+      };
+    }
+    case 'absent': {
+      const { filter } = request;
+      return async (target) => {
+        await target.absent(bucket, filter);
+        return { bucket, filter };
       };
     }
     default:

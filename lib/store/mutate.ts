@@ -25,6 +25,7 @@ import { coerce } from './scalar.js';
 import type { Transaction } from './transaction.js';
 import {
   type EtagCondition,
+  type FindOptions,
   type FindResult,
   type Image,
   type StoredObject,
@@ -90,9 +91,20 @@ export function targetOf(txn: Transaction): Target {
     update: (bucket, fields, filter) =>
       updateObjects(txn, at(bucket), fields, filter),
     deleteMany: (bucket, filter) => deleteMany(txn, at(bucket), filter),
+    async absent(bucket, filter) {
+      refuseFound((await find(txn, at(bucket), filter, ONE)).objects);
+    },
     append: (events) => txn.append(events),
     position: () => txn.position(),
   };
+}
+
+/** To see whether there is any. */
+export const ONE: FindOptions = { limit: 1, noCount: true };
+
+/** @throws StoreError EtagConflictError naming the first of the objects */
+export function refuseFound([found]: readonly StoredObject[]): void {
+  if (found) checkEtag(found.bucket, found.key, null, found._etag);
 }
 
 /** Moray's error for a key that has no object. */

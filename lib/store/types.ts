@@ -84,7 +84,9 @@ export type BatchRequest =
       bucket: string;
       key: string;
       options: { etag: string | null };
-    };
+    }
+  /** Writes nothing: the batch fails when an object matches. */
+  | { operation: 'absent'; bucket: string; filter: string };
 
 /**
  * A change event committed with the batch that it is about (design 4.2).

@@ -80,6 +80,8 @@ export class Held {
   /** Which key has a unique value, by column and value. */
   readonly #holders = new Layered<string, string | null>();
 
+  #gaveUp = false;
+
   constructor(schema: string, bucket: Bucket) {
     this.#schema = schema;
     this.bucket = bucket;
@@ -152,6 +154,7 @@ export class Held {
     for (const [key, row] of this.rows.entries()) {
       const was = this.#stored.get(key) ?? null;
       if (was === row) continue;
+      this.#gaveUp ||= was !== null && givesUpAddress(this.bucket, was, row);
       const freed =
         was !== null && (row === null || freesValue(this.bucket, was, row));
       if (freed) gone.push(encodeText(key));
@@ -169,6 +172,13 @@ export class Held {
       statements.push([text, [JSON.stringify(come)]]);
     }
     return statements;
+  }
+
+  /** Whether since it was last asked an address went from an `ip` index. */
+  gaveUpAddresses(): boolean {
+    const gaveUp = this.#gaveUp;
+    this.#gaveUp = false;
+    return gaveUp;
   }
 
   /** Objects of some keys, as far as they are not known. */
@@ -222,6 +232,15 @@ export class Held {
       };
     });
   }
+}
+
+function givesUpAddress(bucket: Bucket, was: Row, row: Row | null): boolean {
+  return Object.entries(bucket.index).some(([field, spec]) => {
+    const column = columnName(bucket, field, spec);
+    const had = was.columns[column];
+    const gone = row === null || row.columns[column] !== had;
+    return spec.type === 'ip' && typeof had === 'string' && gone;
+  });
 }
 
 /** Whether a row gives up a value that another may take at once. */

@@ -20,7 +20,7 @@ import * as buckets from './buckets.js';
 import type { Catalog } from './catalog.js';
 import { type Link, quoted } from './connection.js';
 import { find } from './find.js';
-import { findGap } from './gap.js';
+import { findGap, type GapMemory } from './gap.js';
 import { objectOf, SELECTED, tableOf } from './tables.js';
 import type { Touch } from './work.js';
 import type { Writer } from './writer.js';
@@ -104,6 +104,7 @@ function readOperations(
   parts: Parts,
 ): Pick<Store, 'getObject' | 'findObjects' | 'findGap'> {
   const { schema, readers, catalog } = parts;
+  const gaps: GapMemory = new Map();
   return {
     getObject<T>(name: string, key: string) {
       return catalog.with(readers, name, async (bucket) => {
@@ -125,7 +126,7 @@ function readOperations(
     },
     findGap: (name, field, from, to) =>
       catalog.with(readers, name, (bucket) =>
-        findGap(readers, schema, bucket, field, from, to),
+        findGap(readers, schema, gaps, bucket, field, from, to),
       ),
   };
 }

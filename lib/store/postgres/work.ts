@@ -8,10 +8,11 @@
  * together. The group has the store's lock, so nothing changes under it.
  */
 
+import { randomUUID } from 'node:crypto';
 import type { Target } from '../batch.js';
 import { checkEtag, etagOf, updateEtag, updatesBefore } from '../etag.js';
 import { META, nextIdKey } from '../keys.js';
-import { objectNotFound, updateValues } from '../mutate.js';
+import { ONE, objectNotFound, refuseFound, updateValues } from '../mutate.js';
 import type {
   EtagCondition,
   Image,
@@ -22,6 +23,7 @@ import type {
 import type { Catalog } from './catalog.js';
 import { type OwnLink, quoted, type Statement } from './connection.js';
 import { find } from './find.js';
+import { gapKey } from './gap.js';
 import { Held, type Question, type Row, uniques } from './held.js';
 import { Layered } from './layered.js';
 import { columnsOf } from './tables.js';
@@ -190,6 +192,14 @@ export class Work implements Target {
     return { count: found.length };
   }
 
+  async absent(name: string, filter: string): Promise<void> {
+    const held = await this.#hold(name);
+    await this.flush();
+    const { bucket } = held;
+    const found = await find(this.#link, this.#schema, bucket, filter, ONE);
+    refuseFound(found.objects);
+  }
+
   /** Writes part of a copy. */
   async restore(image: Image): Promise<void> {
     for (const object of image.objects ?? []) {
@@ -240,6 +250,7 @@ export class Work implements Target {
     const statements: Statement[] = [];
     for (const held of this.#held.values()) {
       statements.push(...held.changes());
+      if (held.gaveUpAddresses()) this.set(gapKey(held.bucket), randomUUID());
     }
     if (statements.length > 0) await this.#link.flight(statements);
   }

@@ -7,9 +7,13 @@
  * not; filling a subnet takes longer with every address.
  */
 
-import type { Test } from 'tape';
+import test, { type Test } from 'tape';
 import { formatIpv4, ipv4, parseIpv4 } from '#lib/net/ipv4.js';
+import { openPostgresStore } from '#lib/store/postgres/open.js';
 import type { Store } from '#lib/store/types.js';
+import { manualClock } from '#test/manual-clock.js';
+import { freshAddress } from '#test/postgres.js';
+import { seededRng, seedOfRun } from '#test/rng.js';
 import { onEachEngine, storeFails, temporaryStore } from '#test/tmp-store.js';
 
 const number = (text: string) => parseIpv4(text) as number;
@@ -75,3 +79,48 @@ onEachEngine(
     );
   },
 );
+
+onEachEngine('a search again and again sees each change', async (t) => {
+  const s = await store(t);
+  const from = number('10.0.0.0');
+  const wrong: string[] = [];
+  const taken = new Set<number>();
+  const rng = seededRng(seedOfRun());
+  t.comment(`SEED=${rng.seed}`);
+  for (let i = 0; i < 400; i += 1) {
+    const last = rng.between(1, 40);
+    if (rng.chance(0.7)) {
+      await s.putObject('ips', `k${last}`, { ip: `10.0.0.${last}` });
+      taken.add(last);
+    } else if (taken.delete(last)) {
+      if (rng.chance(0.5)) await s.delObject('ips', `k${last}`);
+      else await s.putObject('ips', `k${last}`, { ip: `10.9.0.${last}` });
+    }
+    const free = Array.from({ length: 40 }, (_, n) => n + 1);
+    const expected = free.find((n) => !taken.has(n));
+    const found = await s.findGap('ips', 'ip', from, from + 41);
+    if (found?.start !== (expected === undefined ? undefined : from + expected))
+      wrong.push(`${i}: ${found?.start} is not ${expected}`);
+  }
+  t.deepEqual(wrong, []);
+});
+
+test('postgres: what another process removed is found again', async (t) => {
+  const address = await freshAddress();
+  const open = async () => {
+    const opened = await openPostgresStore(address, { clock: manualClock() });
+    t.teardown(() => opened.close());
+    return opened;
+  };
+  const [one, two] = [await open(), await open()];
+  await one.createBucket('ips', { index: { ip: { type: 'ip' } } });
+  for (let last = 1; last < 9; last += 1) {
+    await one.putObject('ips', `k${last}`, { ip: `10.0.0.${last}` });
+  }
+  const from = number('10.0.0.0');
+  const gap = async (s: Store) =>
+    (await s.findGap('ips', 'ip', from, from + 9))?.start;
+  t.equal(await gap(two), undefined, 'all is taken');
+  await one.delObject('ips', 'k3');
+  t.equal(await gap(two), from + 3);
+});

@@ -63,3 +63,36 @@ onEachEngine('a check writes nothing and can refuse a batch', async (t) => {
   await storeFails(t, s.getObject('one', 'b'), 'ObjectNotFoundError', 'b');
   t.equal((await s.getObject('one', 'lease'))._etag, etag);
 });
+
+onEachEngine('a batch is refused when what it denies is there', async (t) => {
+  const s = await temporaryStore(t);
+  await s.createBucket('nets', { index: { tag: { type: 'string' } } });
+  await s.createBucket('tags', { index: {} });
+  await s.putObject('tags', 'one', {});
+  const remove = () =>
+    s.batch([
+      { operation: 'delete', bucket: 'tags', key: 'one' },
+      { operation: 'absent', bucket: 'nets', filter: '(tag=one)' },
+    ]);
+  await s.putObject('nets', 'a', { tag: 'one' });
+  const error = await storeFails(t, remove(), 'EtagConflictError', 'in use');
+  t.equal(error.context['key'], 'a');
+  t.ok(await s.getObject('tags', 'one'), 'nothing was deleted');
+  await storeFails(
+    t,
+    s.batch([
+      { bucket: 'nets', key: 'b', value: { tag: 'two' } },
+      { operation: 'absent', bucket: 'nets', filter: '(tag=two)' },
+    ]),
+    'EtagConflictError',
+    'what the batch itself wrote counts',
+  );
+  await s.putObject('nets', 'a', { tag: 'two' });
+  await remove();
+  await storeFails(
+    t,
+    s.getObject('tags', 'one'),
+    'ObjectNotFoundError',
+    'gone',
+  );
+});
