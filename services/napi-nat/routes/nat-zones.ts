@@ -160,6 +160,7 @@ export function natZoneRoutes(ctx: NapiContext, monitor: ZoneMonitor): Route[] {
       name: 'deletenatzone',
       handler: async (request) => {
         const id = request.route['uuid'] as string;
+        await getZone(ctx, id);
         await removeZone(ctx, id, await monitor.laggards(id));
         return { status: 204 };
       },
