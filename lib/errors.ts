@@ -80,6 +80,21 @@ export function notFound(message: string): ServiceError {
   return new ServiceError(404, { code: 'ResourceNotFound', message });
 }
 
+/** 422 InUse, naming each that stands in the way, sorted. */
+export function inUse(
+  message: string,
+  type: string,
+  ids: readonly string[],
+): ServiceError {
+  const errors: UsedByError[] = [...ids].sort().map((id) => ({
+    type,
+    id,
+    code: 'UsedBy',
+    message: `In use by ${type} "${id}"`,
+  }));
+  return new ServiceError(422, { code: 'InUse', message, errors });
+}
+
 /**
  * A failed command line or configuration: printed as one line, exit status 2.
  */

@@ -53,6 +53,7 @@ import { ZoneMonitor } from './nat-reform/monitor.js';
 import { createSerial } from './nat-reform/serial.js';
 import { createProber } from './probe/prober.js';
 import { resources } from './resources.js';
+import { aggregationRoutes } from './routes/aggregations.js';
 import { aipAccountRoutes } from './routes/aip-accounts.js';
 import { aipRoutes } from './routes/aips.js';
 import { dataplaneRoutes } from './routes/dataplane.js';
@@ -61,10 +62,12 @@ import { ipRoutes } from './routes/ips.js';
 import { createNapiMetrics, type NapiMetrics } from './routes/metrics.js';
 import { natPublicRoutes } from './routes/nat-publics.js';
 import { natZoneRoutes } from './routes/nat-zones.js';
+import { networkPoolRoutes } from './routes/network-pools.js';
 import { networkRoutes } from './routes/networks.js';
 import { nicTagRoutes } from './routes/nic-tags.js';
 import { nicRoutes } from './routes/nics.js';
 import { pingRoutes } from './routes/ping.js';
+import { searchRoutes } from './routes/search.js';
 import { ul3MappingRoutes } from './routes/ul3-mappings.js';
 import { openStore } from './store/open.js';
 import { createSvpService } from './svp/service.js';
@@ -185,6 +188,9 @@ function assemble(ctx: NapiContext): Parts {
     ...ipRoutes(ctx),
     ...nicRoutes(ctx),
     ...nicTagRoutes(ctx),
+    ...networkPoolRoutes(ctx),
+    ...aggregationRoutes(ctx),
+    ...searchRoutes(ctx),
     ...fabricRoutes(ctx),
     ...aipRoutes(ctx, progress),
     ...aipAccountRoutes(ctx),

@@ -5,6 +5,7 @@
 /** Every bucket of napi-nat; each noun declares its own. */
 
 import type { BucketConfig, Store } from '#lib/store/types.js';
+import { aggregationBuckets } from './aggregation/record.js';
 import { accountBuckets } from './aip/account.js';
 import { auditBuckets } from './aip/audit.js';
 import { onceBuckets } from './aip/once.js';
@@ -12,6 +13,7 @@ import { aipBuckets } from './aip/record.js';
 import { fabricBuckets } from './fabric/record.js';
 import { ledgerBuckets } from './nat-reform/ledger.js';
 import { networkBuckets } from './network/record.js';
+import { poolBuckets } from './network-pool/record.js';
 import { nicBuckets } from './nic/record.js';
 import { nicTagBuckets } from './nic-tag/record.js';
 import { publicBuckets } from './public/record.js';
@@ -24,6 +26,8 @@ import { zoneBuckets } from './zone/record.js';
  */
 export const buckets: Record<string, BucketConfig> = {
   ...networkBuckets,
+  ...poolBuckets,
+  ...aggregationBuckets,
   ...nicBuckets,
   ...nicTagBuckets,
   ...fabricBuckets,

@@ -53,6 +53,10 @@ export interface NapiConfig {
   /** Six hex digits: the first half of generated MACs. */
   mac_oui: string;
   overlay: OverlayConfig;
+  /** Whether a network may leave its subnet to be found: `subnet_alloc`. */
+  auto_alloc_subnets?: boolean;
+  /** Whether a route's next hop may be `linklocal`, the NIC itself. */
+  allow_linklocal?: boolean;
   initial_networks?: Record<string, InitialNetwork>;
   nat_reform: {
     /** Whether new fabric networks with internet_nat use NAT Reform. */
@@ -232,6 +236,8 @@ export const configSchema: Schema = {
       description: 'must be six lower-case hex digits, and not of a group',
     },
     overlay,
+    auto_alloc_subnets: { type: 'boolean' },
+    allow_linklocal: { type: 'boolean' },
     initial_networks: {
       type: 'object',
       // A network made here has a NIC tag of the same name.

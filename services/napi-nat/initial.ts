@@ -14,7 +14,7 @@ import { parseIpv4 } from '#lib/net/ipv4.js';
 import type { InitialNetwork } from './config.js';
 import type { NapiContext } from './context.js';
 import { createNetwork } from './network/create.js';
-import { createSpec } from './network/input.js';
+import { networkSpecs } from './network/input.js';
 import { findGlobalNetwork } from './network/read.js';
 import { createNicTag, findNicTag } from './nic-tag/tags.js';
 import { readOrThrow } from './validate/params.js';
@@ -72,7 +72,7 @@ async function ensureNetwork(
       provision_start_ip: startIP,
       provision_end_ip: endIP,
     },
-    createSpec,
+    networkSpecs(ctx.config).create,
   );
   const made = await createNetwork(ctx, input);
   ctx.log.info(

@@ -5,6 +5,7 @@
 /** What the changefeed offers: resources, their changes, where to bootstrap. */
 
 import type { Resource } from '#lib/changefeed/index.js';
+import { AGGREGATION_CHANGES } from './aggregation/record.js';
 import { NETWORK_CHANGES } from './network/event.js';
 import { NIC_CHANGES } from './nic/changes.js';
 
@@ -20,6 +21,11 @@ export const resources: Resource[] = [
     resource: 'nic_tag',
     bootstrapRoute: '/nic_tags',
     subResources: ['create', 'delete'],
+  },
+  {
+    resource: 'aggregation',
+    bootstrapRoute: '/aggregations',
+    subResources: AGGREGATION_CHANGES,
   },
   {
     resource: 'aip',

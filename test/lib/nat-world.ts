@@ -61,6 +61,8 @@ export interface WorldOptions {
   aip_quota?: number;
   /** Whether new fabric networks join NAT Reform; they do unless told. */
   nat_reform?: boolean;
+  /** Parts of the configuration that are to be otherwise. */
+  config?: Partial<NapiConfig>;
 }
 
 function configOf(directory: string, options: WorldOptions): NapiConfig {
@@ -111,6 +113,7 @@ function configOf(directory: string, options: WorldOptions): NapiConfig {
       heartbeat: { interval_ms: options.heartbeat_ms ?? 50, misses: 5 },
     },
     log_level: 'fatal',
+    ...options.config,
   } as NapiConfig;
 }
 

@@ -113,7 +113,9 @@ export const WRONG: Record<string, unknown[]> = {
     '10.9.9.0/7',
     '10.9.9.0/-1',
     '300.9.9.0/24',
-    'fd00::/64',
+    'fd00::/7',
+    'fd00::1/64',
+    'fd00::/129',
     '10.9.9.0/24/8',
     '/',
   ],
@@ -187,7 +189,12 @@ export function cases(world: BadInputWorld): Case[] {
     underlay: 'bool!',
     check_owner: 'bool!',
     nic_tags_provided: 'texts!',
+    allow_dhcp_spoofing: 'bool!',
     allow_ip_spoofing: 'bool!',
+    allow_mac_spoofing: 'bool!',
+    allow_restricted_traffic: 'bool!',
+    allow_unfiltered_promisc: 'bool!',
+    nic_tags_available: 'texts!',
   };
   const zone = {
     ul3_ip: 'ip',
@@ -196,6 +203,12 @@ export function cases(world: BadInputWorld): Case[] {
     server_uuid: 'uuid',
     standby: 'bool',
     weight: 'count',
+  };
+  const pool = { name: 'text!', description: 'text', networks: 'members!' };
+  const aggregation = {
+    macs: 'macs!',
+    lacp_mode: 'word!',
+    nic_tags_provided: 'texts!',
   };
   const range = {
     subnet: '10.9.9.0/24',
@@ -227,6 +240,8 @@ export function cases(world: BadInputWorld): Case[] {
         vnet_id: 'vnet!',
         fabric: 'bool!',
         family: 'word!',
+        subnet_alloc: 'bool!',
+        subnet_prefix: 'prefix!',
       },
     },
     {
@@ -249,6 +264,9 @@ export function cases(world: BadInputWorld): Case[] {
         fabric: 'fixed!',
         vlan_id: 'count!',
         nic_tag: 'text!',
+        family: 'fixed!',
+        internet_nat: 'fixed!',
+        gateway_provisioned: 'fixed!',
       },
     },
     {
@@ -329,6 +347,30 @@ export function cases(world: BadInputWorld): Case[] {
     },
     {
       method: 'POST',
+      path: '/network_pools',
+      good: { name: 'newpool', networks: [network] },
+      fields: { ...pool, uuid: 'uuid!', owner_uuids: 'uuids!' },
+    },
+    {
+      method: 'PUT',
+      path: `/network_pools/${world.pool}`,
+      good: {},
+      fields: { ...pool, owner_uuids: 'uuids' },
+    },
+    {
+      method: 'POST',
+      path: '/aggregations',
+      good: { name: 'aggr1', macs: [world.serverMac] },
+      fields: { ...aggregation, name: 'word_name!' },
+    },
+    {
+      method: 'PUT',
+      path: `/aggregations/${world.aggregation}`,
+      good: {},
+      fields: aggregation,
+    },
+    {
+      method: 'POST',
       path: '/aips',
       good: { owner_uuid: OWNER },
       fields: {
@@ -398,6 +440,18 @@ WRONG['word_name'] = [
   'a b',
   'a/b',
   'é',
+];
+WRONG['prefix'] = [...(WRONG['mtu'] as unknown[]), 23, 25, '24'];
+WRONG['members'] = [...(WRONG['uuids'] as unknown[]), [], '', NODE];
+WRONG['macs'] = [
+  ...OBJECTS,
+  5,
+  true,
+  'x',
+  [],
+  ['90:b8:d0:00:00'],
+  [5],
+  ['90:b8:d0:ff:ff:ff'],
 ];
 WRONG['vnet'] = [...(WRONG['count'] as unknown[]), 2 ** 24];
 WRONG['fixed'] = [...OBJECTS, 5, 'x', false, 'false'];

@@ -23,6 +23,8 @@ export const QUERY_WRONG: Record<string, string[]> = {
   bool: ['', '1', 'yes', '*', 'true&@=true'],
   word: ['', 'x', '*', 'constructor', '__proto__'],
   fields: ['', 'x', 'uuid'],
+  prefix: ['', 'x', '**', '*a', `${UPPER}*`, '%00*'],
+  macs: ['', 'x', '90:b8:d0', '%00'],
   stranger: ['', 'x'],
 };
 
@@ -38,6 +40,17 @@ export function queries(
     belongs_to_uuid: 'uuids',
     network_uuid: 'uuids',
     underlay: 'bool',
+    allow_dhcp_spoofing: 'bool',
+    allow_ip_spoofing: 'bool',
+    allow_mac_spoofing: 'bool',
+    allow_restricted_traffic: 'bool',
+    allow_unfiltered_promisc: 'bool',
+  };
+  const pools = {
+    uuid: 'prefix',
+    family: 'word',
+    networks: 'uuids',
+    provisionable_by: 'uuid',
   };
   const networks = {
     fabric: 'bool',
@@ -48,11 +61,30 @@ export function queries(
   };
   const ips = { owner_uuid: 'uuid', belongs_to_uuid: 'uuid' };
   return [
-    ['/networks', { ...page, ...stranger, ...networks }],
-    [`/networks/${world.network}`, { fields: 'fields', owner_uuid: 'uuid' }],
+    ['/networks', { ...page, ...stranger, ...networks, uuid: 'prefix' }],
+    [
+      `/networks/${world.network}`,
+      { fields: 'fields', owner_uuid: 'uuid', provisionable_by: 'uuid' },
+    ],
     [`/networks/${world.network}/ips`, { ...page, ...stranger, ...ips }],
     ['/nics', { ...page, ...stranger, ...nics }],
     ['/nic_tags', { ...page, ...stranger }],
+    ['/network_pools', { ...page, ...stranger, ...pools }],
+    [`/network_pools/${world.pool}`, { provisionable_by: 'uuid' }],
+    [
+      '/aggregations',
+      { ...page, ...stranger, belongs_to_uuid: 'uuid', macs: 'macs' },
+    ],
+    [
+      '/search/ips',
+      {
+        ip: 'ip',
+        fabric: 'bool',
+        belongs_to_uuid: 'uuid',
+        owner_uuid: 'uuid',
+        ...stranger,
+      },
+    ],
     [`/fabrics/${OWNER}/vlans`, { ...page, fields: 'fields' }],
     [`/fabrics/${OWNER}/vlans/2/networks`, page],
     [
@@ -117,6 +149,8 @@ export function paths(world: BadInputWorld): [string, string, string][] {
   at('GET PUT', '/networks/', '/ips/10.4.4.9');
   at('GET PUT DELETE', '/nics/');
   at('GET PUT DELETE', '/nic_tags/');
+  at('GET PUT DELETE', '/network_pools/');
+  at('GET PUT DELETE', '/aggregations/');
   at('GET PUT DELETE', vlans);
   at('PUT DELETE', '/fabrics/', '/vlans/2');
   at('GET POST', vlans, '/networks');

@@ -44,6 +44,9 @@ export interface BadInputWorld {
   mac: string;
   aip: string;
   privateIp: string;
+  pool: string;
+  aggregation: string;
+  serverMac: string;
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {
@@ -140,6 +143,20 @@ export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
     description: 'the one',
   });
 
+  const pool = await must('POST', '/network_pools', {
+    name: 'one',
+    networks: [network['uuid']],
+  });
+  const port = await must('POST', '/nics', {
+    owner_uuid: OWNER,
+    belongs_to_uuid: NODE,
+    belongs_to_type: 'server',
+  });
+  const aggregation = await must('POST', '/aggregations', {
+    name: 'aggr0',
+    macs: [port['mac']],
+  });
+
   async function picture(): Promise<string> {
     const networks = JSON.parse((await send('GET', '/networks')).text);
     const paths = [
@@ -147,6 +164,8 @@ export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
       ...networks.map(({ uuid }: { uuid: string }) => `/networks/${uuid}/ips`),
       '/nics',
       '/nic_tags',
+      '/network_pools',
+      '/aggregations',
       vlans,
       `${vlans}/2/networks`,
       '/aips',
@@ -173,5 +192,8 @@ export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
     mac: nic['mac'] as string,
     privateIp: nic['ip'] as string,
     aip: aip['uuid'] as string,
+    pool: pool['uuid'] as string,
+    aggregation: aggregation['id'] as string,
+    serverMac: port['mac'] as string,
   };
 }

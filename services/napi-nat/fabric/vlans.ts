@@ -4,12 +4,16 @@
 
 /** A customer's VLANs (facts: triton-napi 4.2). VLANs publish nothing. */
 
-import { type FieldError, notFound, ServiceError } from '#lib/errors.js';
+import { type FieldError, inUse, notFound, ServiceError } from '#lib/errors.js';
 import { and, eq } from '#lib/store/filter-text.js';
-import { isStoreError, type StoredObject } from '#lib/store/types.js';
+import {
+  type BatchRequest,
+  isStoreError,
+  type StoredObject,
+} from '#lib/store/types.js';
 import { commit } from '../commit.js';
 import type { NapiContext } from '../context.js';
-import { NETWORK_BUCKET, type NetworkRecord } from '../network/record.js';
+import { NETWORK_BUCKET } from '../network/record.js';
 import { spaceName } from '../network/space.js';
 import { duplicate } from '../validate/params.js';
 import { VLAN_BUCKET, type VlanRecord, vlanKey } from './record.js';
@@ -129,8 +133,8 @@ export async function updateVlan(
 }
 
 /**
- * Removes a VLAN. It takes the vnet's turn, so that no network is being made
- * in it meanwhile.
+ * Removes a VLAN. It takes the vnet's turn, so that it does not try in vain
+ * while a network is made in it.
  * @throws ServiceError 404; 422 InUse when networks are on it
  */
 export async function removeVlan(
@@ -144,7 +148,7 @@ export async function removeVlan(
     commit(ctx, async () => {
       const stored = await getVlan(ctx, owner, vlanId);
       check(stored._etag);
-      await refuseNetworks(ctx, stored.value);
+      const unused = await refuseNetworks(ctx, stored.value);
       const remove = {
         operation: 'delete' as const,
         bucket: VLAN_BUCKET,
@@ -152,37 +156,27 @@ export async function removeVlan(
         options: { etag: stored._etag },
       };
       return {
-        changes: { requests: [remove], events: [] },
+        changes: { requests: [unused, remove], events: [] },
         result: undefined,
       };
     }),
   );
 }
 
+/** @returns what must still hold in the batch: that no network is on it */
 async function refuseNetworks(
   ctx: StoreContext,
   vlan: VlanRecord,
-): Promise<void> {
-  const { objects } = await ctx.store.findObjects<NetworkRecord>(
-    NETWORK_BUCKET,
-    and(
-      eq('vnet_id', vlan.vnet_id),
-      eq('vlan_id', vlan.vlan_id),
-      eq('fabric', true),
-    ),
+): Promise<BatchRequest> {
+  const filter = and(
+    eq('vnet_id', vlan.vnet_id),
+    eq('vlan_id', vlan.vlan_id),
+    eq('fabric', true),
   );
-  if (objects.length === 0) return;
-  throw new ServiceError(422, {
-    code: 'InUse',
-    message: 'VLAN must have no networks',
-    errors: objects
-      .map(({ key }) => key)
-      .sort()
-      .map((id) => ({
-        type: 'network',
-        id,
-        code: 'UsedBy' as const,
-        message: `In use by network "${id}"`,
-      })),
-  });
+  const { objects } = await ctx.store.findObjects(NETWORK_BUCKET, filter);
+  if (objects.length > 0) {
+    const ids = objects.map(({ key }) => key);
+    throw inUse('VLAN must have no networks', 'network', ids);
+  }
+  return { operation: 'absent', bucket: NETWORK_BUCKET, filter };
 }

@@ -8,9 +8,17 @@
  * either side of the provision range, as clients of real NAPI see it.
  */
 
-import { type Cidr, contains, lastAddress, parseCidr } from '#lib/net/cidr.js';
-import { formatIpv4, type Ipv4, ipv4, parseIpv4 } from '#lib/net/ipv4.js';
+import {
+  formatIp,
+  holds,
+  type Ip,
+  type IpPrefix,
+  parseIp,
+  parseIpPrefix,
+  stepped,
+} from '#lib/net/ip.js';
 import type { BatchRequest } from '#lib/store/types.js';
+import { broadcastOf } from '../network/check.js';
 import type { NetworkRecord } from '../network/record.js';
 import { freeIp, type IpRecord, putIp } from './record.js';
 
@@ -22,18 +30,19 @@ export function initialIps(
   network: NetworkRecord,
   adminUuid: string,
 ): BatchRequest[] {
-  const subnet = parseCidr(network.subnet) as Cidr;
+  const subnet = parseIpPrefix(network.subnet) as IpPrefix;
   const records = new Map<string, IpRecord>();
   const add = (record: IpRecord) => {
     if (!records.has(record.ipaddr)) records.set(record.ipaddr, record);
   };
   if (network.gateway) add(gatewayIp(network, network.gateway, adminUuid));
   for (const resolver of network.resolvers) {
-    if (contains(subnet, parseIpv4(resolver) as Ipv4)) {
+    if (holds(subnet, parseIp(resolver) as Ip)) {
       add(reservedIp(resolver, adminUuid));
     }
   }
-  add(reservedIp(formatIpv4(lastAddress(subnet)), adminUuid));
+  const broadcast = broadcastOf(subnet);
+  if (broadcast !== null) add(reservedIp(broadcast, adminUuid));
   for (const ip of placeholders(network)) add(freeIp(ip));
   return [...records.values()].map((record) =>
     putIp(network.uuid, record, null),
@@ -69,9 +78,8 @@ function gatewayIp(
 export function placeholders(
   range: Pick<NetworkRecord, 'provision_start_ip' | 'provision_end_ip'>,
 ): string[] {
-  const start = parseIpv4(range.provision_start_ip) as number;
-  const end = parseIpv4(range.provision_end_ip) as number;
-  return [start - 1, end + 1]
-    .filter((ip) => ip >= 0 && ip <= 0xffffffff)
-    .map((ip) => formatIpv4(ipv4(ip)));
+  return [
+    stepped(parseIp(range.provision_start_ip) as Ip, -1),
+    stepped(parseIp(range.provision_end_ip) as Ip, 1),
+  ].flatMap((ip) => (ip === null ? [] : [formatIp(ip)]));
 }

@@ -14,28 +14,30 @@ import {
   missingParameter,
 } from '#lib/errors.js';
 import {
-  type Cidr,
-  contains,
-  lastAddress,
-  overlaps,
-  parseCidr,
-} from '#lib/net/cidr.js';
-import { type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
+  covers,
+  type Family,
+  formatIp,
+  holds,
+  type Ip,
+  type IpPrefix,
+  lastIp,
+  parseIp,
+  parseIpPrefix,
+} from '#lib/net/ip.js';
 import type { CreateInput } from './input.js';
 import type { NetworkRecord } from './record.js';
 
-/** Where customers' networks may be (RFC 1918 section 3). */
-const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map(
-  (text) => parseCidr(text) as Cidr,
-);
+/** Where customers' networks may be (RFC 1918 section 3, RFC 4193). */
+const PRIVATE = [
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  'fd00::/8',
+].map((text) => parseIpPrefix(text) as IpPrefix);
 
-function inside(range: Cidr, cidr: Cidr): boolean {
-  return range.bits <= cidr.bits && contains(range, cidr.base);
-}
-
-/** Whether a prefix lies in RFC 1918's ranges. */
-export function isPrivate(cidr: Cidr): boolean {
-  return PRIVATE.some((range) => inside(range, cidr));
+/** Whether a prefix lies in ranges that everybody may use. */
+export function isPrivate(prefix: IpPrefix): boolean {
+  return PRIVATE.some((range) => covers(range, prefix));
 }
 
 /** Step 1: who a fabric network belongs to. */
@@ -57,30 +59,91 @@ export function checkVnet(input: CreateInput, probeVnet: number): FieldError[] {
   return [invalidParameter('vnet_id', 'VNET ID is reserved for probes')];
 }
 
-/** Step 3: the subnet is given; finding one automatically is not offered. */
-export function checkAllocation(input: CreateInput): FieldError[] {
-  if (input.subnet_alloc === true) {
-    const message = 'Subnet allocation is not enabled on this instance';
-    return [invalidParameter('subnet_auto_alloc', message)];
-  }
+function familyOf(address: string): Family {
+  return address.includes(':') ? 'ipv6' : 'ipv4';
+}
+
+/** What of a network has addresses. */
+export interface Addresses {
+  provision_start_ip?: string | undefined;
+  provision_end_ip?: string | undefined;
+  gateway?: string | null | undefined;
+  resolvers?: string[] | undefined;
+  routes?: Record<string, string> | undefined;
+}
+
+/** Step 2: all addresses are of the subnet's family. */
+export function checkFamilies(
+  family: Family,
+  addresses: Addresses,
+): FieldError[] {
   const errors: FieldError[] = [];
-  if (input.subnet_prefix !== undefined) {
-    const message = 'Auto allocation parameter not allowed';
-    errors.push(invalidParameter('subnet_prefix', message));
+  const { gateway, resolvers = [], routes = {} } = addresses;
+  const strange = (address: string) => familyOf(address) !== family;
+  for (const field of ['provision_start_ip', 'provision_end_ip'] as const) {
+    const ip = addresses[field];
+    if (ip === undefined || !strange(ip)) continue;
+    const message = `${field} and subnet must both be IPv4 or IPv6 addresses`;
+    errors.push(invalidParameter(field, message));
   }
-  for (const field of [
-    'subnet',
-    'provision_start_ip',
-    'provision_end_ip',
-  ] as const) {
-    if (input[field] === undefined) errors.push(missingParameter(field));
+  const match = `should match subnet type (${family})`;
+  if (gateway && strange(gateway)) {
+    errors.push(invalidParameter('gateway', `gateway ${match}`));
+  }
+  const others = resolvers.filter(strange);
+  if (others.length > 0) {
+    const extra = { invalid: others };
+    errors.push(invalidParameter('resolvers', `resolvers ${match}`, extra));
+  }
+  const hops = Object.entries(routes)
+    .filter(([to, via]) => strange(to) || (via !== 'linklocal' && strange(via)))
+    .flat();
+  if (hops.length > 0) {
+    const message = `addresses used for routing ${match}`;
+    errors.push(invalidParameter('routes', message, { invalid: hops }));
   }
   return errors;
 }
 
+const RANGE = ['subnet', 'provision_start_ip', 'provision_end_ip'] as const;
+
+/**
+ * Step 3: the subnet is given, or is to be found.
+ * @param enabled whether this instance finds subnets
+ */
+export function checkAllocation(
+  input: CreateInput,
+  enabled: boolean,
+): FieldError[] {
+  if (input.subnet_alloc !== true) {
+    const message = 'Auto allocation parameter not allowed';
+    return [
+      ...(input.subnet_prefix === undefined
+        ? []
+        : [invalidParameter('subnet_prefix', message)]),
+      ...RANGE.filter((field) => input[field] === undefined).map((field) =>
+        missingParameter(field),
+      ),
+    ];
+  }
+  if (!enabled) {
+    const message = 'Subnet allocation is not enabled on this instance';
+    return [invalidParameter('subnet_auto_alloc', message)];
+  }
+  const message = 'Manual allocation parameter not allowed';
+  return [
+    ...RANGE.filter((field) => input[field] !== undefined).map((field) =>
+      invalidParameter(field, message),
+    ),
+    ...(['family', 'subnet_prefix', 'vnet_id'] as const)
+      .filter((field) => input[field] === undefined)
+      .map((field) => missingParameter(field)),
+  ];
+}
+
 /** The range that addresses are given out from, ends included. */
 export interface Range {
-  subnet: Cidr;
+  subnet: IpPrefix;
   start: string;
   end: string;
   gateway?: string | null | undefined;
@@ -91,29 +154,43 @@ export function checkRange(range: Range): FieldError[] {
   const { subnet, gateway } = range;
   const errors: FieldError[] = [];
   const ends = {
-    provision_start_ip: parseIpv4(range.start) as Ipv4,
-    provision_end_ip: parseIpv4(range.end) as Ipv4,
+    provision_start_ip: parseIp(range.start) as Ip,
+    provision_end_ip: parseIp(range.end) as Ip,
   };
+  const broadcast = hasBroadcast(subnet) ? lastIp(subnet).value : null;
   for (const [field, ip] of Object.entries(ends)) {
-    if (!contains(subnet, ip)) {
+    if (!holds(subnet, ip)) {
       errors.push(invalidParameter(field, `${field} cannot be outside subnet`));
-    } else if (ip === lastAddress(subnet) && subnet.bits < 32) {
+    } else if (ip.value === broadcast) {
       const message = `${field} cannot be the broadcast address`;
       errors.push(invalidParameter(field, message));
     }
   }
-  if (gateway && !contains(subnet, parseIpv4(gateway) as Ipv4)) {
+  if (gateway && !holds(subnet, parseIp(gateway) as Ip)) {
     const message = 'gateway cannot be outside subnet';
     errors.push(invalidParameter('gateway', message));
   }
   if (errors.length > 0) return errors;
-  if (ends.provision_start_ip < ends.provision_end_ip) return [];
+  const { provision_start_ip: start, provision_end_ip: end } = ends;
+  if (start.value < end.value) return [];
   const message = 'provision_start_ip must be before provision_end_ip';
   return Object.keys(ends).map((field) => invalidParameter(field, message));
 }
 
-/** Step 4 for fabrics: only private addresses. */
-export function checkFabricSubnet(subnet: Cidr): FieldError[] {
+function hasBroadcast({ base, bits }: IpPrefix): boolean {
+  return base.family === 'ipv4' && bits < 32;
+}
+
+/** The broadcast address of a subnet; null where it has none. */
+export function broadcastOf(subnet: IpPrefix): string | null {
+  return hasBroadcast(subnet) ? formatIp(lastIp(subnet)) : null;
+}
+
+/** Step 4 for fabrics: only private addresses, of IPv4. */
+export function checkFabricSubnet(subnet: IpPrefix): FieldError[] {
+  if (subnet.base.family !== 'ipv4') {
+    return [invalidParameter('subnet', 'Fabric networks must be IPv4')];
+  }
   if (isPrivate(subnet)) return [];
   const message = 'subnet must be within private ranges';
   return [invalidParameter('subnet', message)];
@@ -124,11 +201,14 @@ export function checkFabricSubnet(subnet: Cidr): FieldError[] {
  * @param others all networks of the space
  */
 export function checkOverlap(
-  subnet: Cidr,
+  subnet: IpPrefix,
   others: readonly NetworkRecord[],
 ): FieldError[] {
   return others
-    .filter((other) => overlaps(subnet, parseCidr(other.subnet) as Cidr))
+    .filter((other) => {
+      const its = parseIpPrefix(other.subnet) as IpPrefix;
+      return covers(its, subnet) || covers(subnet, its);
+    })
     .map(({ uuid }) => uuid)
     .sort()
     .map((id) => ({

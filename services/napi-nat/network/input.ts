@@ -4,6 +4,7 @@
 
 /** Parameters of networks (facts: triton-napi 3.2, 3.4, 3.5). */
 
+import type { NapiConfig } from '../config.js';
 import { gateway, ip, ipArray, routes, subnet } from '../validate/addresses.js';
 import type { Values } from '../validate/params.js';
 import {
@@ -17,6 +18,7 @@ import {
   oneOf,
   string,
   stringOrArray,
+  subnetPrefix,
   tagName,
   uuid,
   uuidArray,
@@ -29,9 +31,10 @@ import { NETWORK_FIELDS } from './record.js';
 const networkMtu = mtu(576);
 export const networkFields = fields(NETWORK_FIELDS);
 
-export const createSpec = {
-  required: { name: string, nic_tag: tagName, vlan_id: vlanId },
-  optional: {
+const required = { name: string, nic_tag: tagName, vlan_id: vlanId };
+
+function createChecks(linkLocal: boolean) {
+  return {
     subnet,
     provision_start_ip: ip,
     provision_end_ip: ip,
@@ -39,25 +42,25 @@ export const createSpec = {
     fabric: bool,
     subnet_alloc: bool,
     family: oneOf('ipv4'),
-    subnet_prefix: anything,
+    subnet_prefix: subnetPrefix,
     fields: networkFields,
     gateway,
     internet_nat: bool,
     mtu: networkMtu,
     owner_uuids: uuidArray,
-    routes,
+    routes: routes(linkLocal),
     resolvers: ipArray,
     uuid,
     vnet_id: vnetId,
     nat_reform_public: anything,
-  },
-};
+  };
+}
 
-export type CreateInput = Values<typeof createSpec.required> &
-  Partial<Values<typeof createSpec.optional>>;
+export type CreateInput = Values<typeof required> &
+  Partial<Values<ReturnType<typeof createChecks>>>;
 
-export const updateSpec = {
-  optional: {
+function updateChecks(linkLocal: boolean) {
+  return {
     name: string,
     description: clearableString,
     owner_uuids: uuidArray,
@@ -66,12 +69,22 @@ export const updateSpec = {
     provision_start_ip: ip,
     provision_end_ip: ip,
     resolvers: ipArray,
-    routes,
+    routes: routes(linkLocal),
     nat_reform_public: anything,
-  },
-};
+  };
+}
 
-export type UpdateInput = Partial<Values<typeof updateSpec.optional>>;
+export type UpdateInput = Partial<Values<ReturnType<typeof updateChecks>>>;
+
+/** What a new network, and a change of one, may say. */
+export function networkSpecs({
+  allow_linklocal: linkLocal = false,
+}: Pick<NapiConfig, 'allow_linklocal'>) {
+  return {
+    create: { required, optional: createChecks(linkLocal) },
+    update: { optional: updateChecks(linkLocal) },
+  };
+}
 
 /** Compared with what is stored: a different value is refused. */
 export const FIXED_FIELDS = [

@@ -4,11 +4,11 @@
 
 /**
  * A network as stored and as shown (facts: triton-napi 3.1, 9.1). The record
- * keeps addresses as dotted quads; the store's typed indexes compare them as
- * numbers. Real NAPI's numeric duplicates, kept there for rollback, are not.
+ * keeps addresses as text; the store's typed indexes compare them as numbers. Real NAPI's numeric duplicates, kept there for rollback, are not.
  */
 
 import { netmask, parseCidr } from '#lib/net/cidr.js';
+import type { Family } from '#lib/net/ip.js';
 import { formatIpv4 } from '#lib/net/ipv4.js';
 import type { BucketConfig } from '#lib/store/types.js';
 
@@ -19,7 +19,7 @@ export interface NetworkRecord {
   name: string;
   /** `global:<name>` or `<owner>:<name>`: what makes names unique. */
   name_str: string;
-  family: 'ipv4';
+  family: Family;
   mtu: number;
   nic_tag: string;
   vlan_id: number;
@@ -96,7 +96,7 @@ export function nameKey(name: string, fabricOwner?: string): string {
   return `${fabricOwner ?? 'global'}:${name}`;
 }
 
-/** The netmask of a network's subnet. */
+/** The netmask of an IPv4 network's subnet. */
 export function netmaskOf(network: Pick<NetworkRecord, 'subnet'>): string {
   return formatIpv4(netmask(parseCidr(network.subnet)?.bits ?? 32));
 }
@@ -123,7 +123,7 @@ export function serializeNetwork(
     subnet: network.subnet,
     uuid: network.uuid,
     resolvers: network.resolvers,
-    netmask: netmaskOf(network),
+    ...(network.family === 'ipv4' && { netmask: netmaskOf(network) }),
     ...(gateway && { gateway }),
     ...(network.routes && { routes: network.routes }),
     ...(network.description && { description: network.description }),

@@ -3,71 +3,77 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * Removing a network (facts: triton-napi 3.6): refused while anybody uses it.
- * The turn keeps new NICs of this process out meanwhile; a NIC made by another
- * process puts the network's record on its etag and is refused in turn.
+ * Removing a network (facts: triton-napi 3.6): refused while anybody uses it,
+ * on the condition that nobody does in the batch itself. The turn keeps new
+ * NICs of this process out meanwhile, so that few attempts are in vain.
  */
 
-import { ServiceError, type UsedByError } from '#lib/errors.js';
+import { inUse } from '#lib/errors.js';
 import { formatMac, mac } from '#lib/net/mac.js';
 import { and, eq } from '#lib/store/filter-text.js';
-import { isStoreError, type StoredObject } from '#lib/store/types.js';
+import {
+  type BatchRequest,
+  isStoreError,
+  type StoredObject,
+} from '#lib/store/types.js';
 import { commit, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { ipBucket } from '../ip/record.js';
 import { releaseFabric } from '../nat-reform/hooks.js';
-import { NIC_BUCKET, type NicRecord } from '../nic/record.js';
-import { PUBLIC_BUCKET, type PublicRecord } from '../public/record.js';
+import { POOL_BUCKET } from '../network-pool/record.js';
+import { NIC_BUCKET } from '../nic/record.js';
+import { PUBLIC_BUCKET } from '../public/record.js';
 import { networkGone } from './event.js';
 import { NETWORK_BUCKET, type NetworkRecord } from './record.js';
 import { networkTurn } from './turn.js';
 
 const MAX_NAMED = 1000;
 
-function inUse(
-  message: string,
-  type: string,
-  ids: readonly string[],
-): ServiceError {
-  const errors: UsedByError[] = [...ids].sort().map((id) => ({
-    type,
-    id,
-    code: 'UsedBy',
-    message: `In use by ${type} "${id}"`,
-  }));
-  return new ServiceError(422, { code: 'InUse', message, errors });
-}
+/** Who can be in the way, by whom the network is looked up. */
+const USERS = [
+  {
+    type: 'network pool',
+    bucket: POOL_BUCKET,
+    filter: (uuid: string) => eq('networks', uuid),
+    message: 'Network is in use',
+    id: ({ key }: StoredObject) => key,
+  },
+  {
+    type: 'nic',
+    bucket: NIC_BUCKET,
+    filter: (uuid: string) => eq('network_uuid', uuid),
+    message: 'network must have no NICs provisioned',
+    id: ({ key }: StoredObject) => formatMac(mac(Number(key))),
+  },
+  {
+    type: 'nat public',
+    bucket: PUBLIC_BUCKET,
+    filter: (uuid: string) => and(eq('v', 1), eq('network_uuid', uuid)),
+    message: 'network must have no public IPs in use',
+    id: ({ key }: StoredObject) => key,
+  },
+];
 
-async function refuseInUse(ctx: NapiContext, uuid: string): Promise<void> {
-  const nics = await ctx.store.findObjects<NicRecord>(
-    NIC_BUCKET,
-    eq('network_uuid', uuid),
-    { limit: MAX_NAMED },
-  );
-  if (nics.objects.length > 0) {
-    throw inUse(
-      'network must have no NICs provisioned',
-      'nic',
-      nics.objects.map(({ value }) => formatMac(mac(value.mac))),
-    );
+/** @returns what must still hold in the batch: that nobody uses it */
+async function refuseInUse(
+  ctx: NapiContext,
+  uuid: string,
+): Promise<BatchRequest[]> {
+  const conditions: BatchRequest[] = [];
+  for (const { type, bucket, filter, message, id } of USERS) {
+    const text = filter(uuid);
+    const limit = MAX_NAMED;
+    const { objects } = await ctx.store.findObjects(bucket, text, { limit });
+    if (objects.length > 0) throw inUse(message, type, objects.map(id));
+    conditions.push({ operation: 'absent', bucket, filter: text });
   }
-  const publics = await ctx.store.findObjects<PublicRecord>(
-    PUBLIC_BUCKET,
-    and(eq('v', 1), eq('network_uuid', uuid)),
-    { limit: MAX_NAMED },
-  );
-  if (publics.objects.length > 0) {
-    throw inUse(
-      'network must have no public IPs in use',
-      'nat public',
-      publics.objects.map(({ key }) => key),
-    );
-  }
+  return conditions;
 }
 
 /**
  * @param uuid of the network; `find` gives it as it is now, or throws 404
- * @throws ServiceError 422 InUse when NICs, public IPs or AIPs are on it
+ * @throws ServiceError 422 InUse when pools have it, or NICs, public IPs or AIPs
+ *   are on it
  */
 export async function removeNetwork(
   ctx: NapiContext,
@@ -76,10 +82,11 @@ export async function removeNetwork(
 ): Promise<void> {
   const build = async () => {
     const stored = await find();
-    await refuseInUse(ctx, uuid);
+    const unused = await refuseInUse(ctx, uuid);
     const released = await releaseFabric(ctx, stored.value);
     const own = {
       requests: [
+        ...unused,
         {
           operation: 'delete' as const,
           bucket: NETWORK_BUCKET,

@@ -8,13 +8,10 @@
  * at the same time, because both creations advance the space's generation.
  */
 
-import type { FieldError } from '#lib/errors.js';
-import type { Cidr } from '#lib/net/cidr.js';
 import { and, eq, not, present } from '#lib/store/filter-text.js';
 import { type BatchRequest, isStoreError } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { SPACE_BUCKET, type SpaceRecord } from '../fabric/record.js';
-import { checkOverlap, isPrivate } from './check.js';
 import { NETWORK_BUCKET, type NetworkRecord } from './record.js';
 
 type StoreContext = Pick<NapiContext, 'store'>;
@@ -25,20 +22,15 @@ export function spaceName(vnetId: number | undefined): string {
 }
 
 /**
- * Looks for overlaps and gives the write that keeps the answer true.
- * @param vnetId undefined: not a fabric; private subnets are then not looked
- *   at, since operators reuse them on separate wires
+ * The networks of a space, and the write that keeps it as it was read.
+ * @param vnetId undefined: the space of networks that are no fabrics
  */
-export async function claimSubnet(
+export async function readSpace(
   ctx: StoreContext,
-  subnet: Cidr,
   vnetId: number | undefined,
-): Promise<{ errors: FieldError[]; requests: BatchRequest[] }> {
-  if (vnetId === undefined && isPrivate(subnet)) {
-    return { errors: [], requests: [] };
-  }
+): Promise<{ networks: NetworkRecord[]; claim: BatchRequest }> {
   const key = spaceName(vnetId);
-  const { generation, etag } = await readSpace(ctx, key);
+  const { generation, etag } = await readGeneration(ctx, key);
   const filter =
     vnetId === undefined
       ? not(present('fabric'))
@@ -48,20 +40,16 @@ export async function claimSubnet(
     filter,
     { noLimit: true },
   );
-  const errors = checkOverlap(
-    subnet,
-    objects.map(({ value }) => value),
-  );
-  const advance: BatchRequest = {
+  const claim: BatchRequest = {
     bucket: SPACE_BUCKET,
     key,
     value: { generation: generation + 1 } satisfies SpaceRecord,
     options: { etag },
   };
-  return { errors, requests: [advance] };
+  return { networks: objects.map(({ value }) => value), claim };
 }
 
-async function readSpace(
+async function readGeneration(
   ctx: StoreContext,
   key: string,
 ): Promise<{ generation: number; etag: string | null }> {

@@ -8,7 +8,7 @@
  */
 
 import { type FieldError, invalidParameter } from '#lib/errors.js';
-import { type Cidr, parseCidr } from '#lib/net/cidr.js';
+import { type IpPrefix, parseIpPrefix } from '#lib/net/ip.js';
 import { eq } from '#lib/store/filter-text.js';
 import type { BatchRequest, StoredObject } from '#lib/store/types.js';
 import { type Changes, commit, merge, noChanges } from '../commit.js';
@@ -18,8 +18,8 @@ import { findIp } from '../ip/read.js';
 import { freeIp, ipBucket, isFree, putIp } from '../ip/record.js';
 import { findNicTag } from '../nic-tag/tags.js';
 import { duplicate, invalid, refuse } from '../validate/params.js';
-import { checkMtu, checkRange } from './check.js';
-import { assigned } from './create.js';
+import { checkFamilies, checkMtu, checkRange } from './check.js';
+import { assigned, noSuchTag } from './create.js';
 import { networkEvent } from './event.js';
 import { FIXED_FIELDS, type UpdateInput } from './input.js';
 import {
@@ -97,23 +97,35 @@ function changed(before: NetworkRecord, input: UpdateInput): NetworkRecord {
   return after;
 }
 
+/** @returns what must still hold in the batch */
 async function refuseWrong(
   ctx: NapiContext,
   before: NetworkRecord,
   after: NetworkRecord,
-): Promise<void> {
+): Promise<BatchRequest[]> {
+  refuse(checkFamilies(after.family, after));
   refuse(
     checkRange({
-      subnet: parseCidr(after.subnet) as Cidr,
+      subnet: parseIpPrefix(after.subnet) as IpPrefix,
       start: after.provision_start_ip,
       end: after.provision_end_ip,
       gateway: after.gateway,
     }),
   );
-  if (after.mtu !== before.mtu) {
-    const tag = await findNicTag(ctx, after.nic_tag);
-    refuse(checkMtu(after.mtu, tag?.value.mtu ?? Number.POSITIVE_INFINITY));
-  }
+  await refuseNameTaken(ctx, before, after);
+  if (after.mtu === before.mtu) return [];
+  const tag = await findNicTag(ctx, after.nic_tag);
+  if (tag === null) throw invalid([noSuchTag()]);
+  refuse(checkMtu(after.mtu, tag.value.mtu));
+  const { bucket, key, _etag: etag } = tag;
+  return [{ operation: 'check', bucket, key, options: { etag } }];
+}
+
+async function refuseNameTaken(
+  ctx: NapiContext,
+  before: NetworkRecord,
+  after: NetworkRecord,
+): Promise<void> {
   if (after.name_str === before.name_str) return;
   const { objects } = await ctx.store.findObjects<NetworkRecord>(
     NETWORK_BUCKET,
@@ -183,7 +195,7 @@ export async function updateNetwork(
     const before = stored.value;
     refuse(checkFixed(sent, before));
     const after = changed(before, input);
-    await refuseWrong(ctx, before, after);
+    const conditions = await refuseWrong(ctx, before, after);
     const joins = input.nat_reform_public === '' && !before.nat_reform_public;
     const { network, changes } = joins
       ? await assigned(ctx, after)
@@ -191,6 +203,7 @@ export async function updateNetwork(
     const parts = heard(input, joins);
     const own: Changes = {
       requests: [
+        ...conditions,
         {
           bucket: NETWORK_BUCKET,
           key: network.uuid,

@@ -6,7 +6,11 @@
 
 import { type FieldError, invalidParameter, notFound } from '#lib/errors.js';
 import { eq } from '#lib/store/filter-text.js';
-import { isStoreError, type StoredObject } from '#lib/store/types.js';
+import {
+  type BatchRequest,
+  isStoreError,
+  type StoredObject,
+} from '#lib/store/types.js';
 import { commit } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { etagOfRecord } from '../etag.js';
@@ -119,12 +123,19 @@ function byUuid(a: NetworkRecord, b: NetworkRecord): number {
   return a.uuid < b.uuid ? -1 : 1;
 }
 
-async function refuseInUse(ctx: StoreContext, tag: string): Promise<void> {
+/** @returns what must still hold in the batch: that no network has the tag */
+async function refuseInUse(
+  ctx: StoreContext,
+  tag: string,
+): Promise<BatchRequest> {
   const users = await networksOn(ctx, tag);
-  if (users.length === 0) return;
-  throw invalid(
-    users.map(({ uuid }) => usedBy('nic_tag', { type: 'network', id: uuid })),
-  );
+  if (users.length > 0) {
+    throw invalid(
+      users.map(({ uuid }) => usedBy('nic_tag', { type: 'network', id: uuid })),
+    );
+  }
+  const filter = eq('nic_tag', tag);
+  return { operation: 'absent', bucket: NETWORK_BUCKET, filter };
 }
 
 async function refuseLowMtu(
@@ -157,7 +168,7 @@ export async function updateNicTag(
     if (renamed && (await findNicTag(ctx, name))) {
       throw invalid([duplicate('name')]);
     }
-    if (renamed) await refuseInUse(ctx, oldName);
+    const unused = renamed ? [await refuseInUse(ctx, oldName)] : [];
     if (input.mtu !== undefined) await refuseLowMtu(ctx, oldName, input.mtu);
     const record = { ...stored.value, ...input, name };
     const remove = {
@@ -167,7 +178,7 @@ export async function updateNicTag(
       options: { etag: stored._etag },
     };
     const requests = renamed
-      ? [remove, putTag(record, null)]
+      ? [...unused, remove, putTag(record, null)]
       : [putTag(record, stored._etag)];
     return { changes: { requests, events: [] }, result: record };
   });
@@ -193,9 +204,10 @@ export async function removeNicTag(
 ): Promise<void> {
   await commit(ctx, async () => {
     const stored = await getNicTag(ctx, name);
-    await refuseInUse(ctx, name);
+    const unused = await refuseInUse(ctx, name);
     const changes = {
       requests: [
+        unused,
         {
           operation: 'delete' as const,
           bucket: NIC_TAG_BUCKET,

@@ -7,7 +7,8 @@
  * that takes it on the condition that it is still free.
  */
 
-import type { StoreError } from '#lib/store/types.js';
+import { invalidParameter, ServiceError } from '#lib/errors.js';
+import type { StoredObject, StoreError } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import {
   createIpChooser,
@@ -19,14 +20,22 @@ import { findIp } from '../ip/read.js';
 import { isProvisionable, putIp } from '../ip/record.js';
 import type { NetworkRecord } from '../network/record.js';
 import { invalid, usedBy } from '../validate/params.js';
+import type { Place } from './place.js';
+import type { NicRecord } from './record.js';
+
+/** An address, the write that takes it, and the network that it is on. */
+export interface TakenAddress extends IpChoice {
+  network: StoredObject<NetworkRecord>;
+}
 
 /** Gives addresses, attempt after attempt, for one NIC. */
 export interface AddressSource {
+  /** @throws ServiceError 422 the address is taken, all of a pool is; 507 */
   next(
-    network: NetworkRecord,
+    place: Place,
     claim: IpClaim,
     last: StoreError | null,
-  ): Promise<IpChoice>;
+  ): Promise<TakenAddress>;
 }
 
 /** @param named the address that the client asked for, if any */
@@ -34,16 +43,47 @@ export function createAddressSource(
   ctx: NapiContext,
   named: string | undefined,
 ): AddressSource {
-  let chooser: IpChooser | undefined;
+  const choosers = new Map<string, IpChooser>();
+
+  function choose(
+    network: NetworkRecord,
+    claim: IpClaim,
+    last: StoreError | null,
+  ): Promise<IpChoice> {
+    if (named !== undefined) return takeNamed(ctx, network, named, claim);
+    const chooser =
+      choosers.get(network.uuid) ?? createIpChooser(ctx, network, { claim });
+    choosers.set(network.uuid, chooser);
+    return chooser.next(last);
+  }
+
   return {
-    async next(network, claim, last) {
-      if (named !== undefined) {
-        return takeNamed(ctx, network, named, claim);
+    async next({ networks, pool }, claim, last) {
+      for (const network of networks) {
+        try {
+          return { network, ...(await choose(network.value, claim, last)) };
+        } catch (error) {
+          if (pool === undefined || !isFull(error)) throw error;
+        }
       }
-      chooser ??= createIpChooser(ctx, network, { claim });
-      return chooser.next(last);
+      const message = `All networks in pool ${pool} are full`;
+      throw invalid([invalidParameter('network_uuid', message)]);
     },
   };
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof ServiceError && error.body.code === 'SubnetFull';
+}
+
+/** Gives a NIC the address. */
+export function setAddress(
+  nic: NicRecord,
+  { ip, network }: TakenAddress,
+): void {
+  nic.ipaddr = ip;
+  nic.network_uuid = network.key;
+  nic.nic_tag = network.value.nic_tag;
 }
 
 /**

@@ -4,14 +4,12 @@
 
 /** Making a NIC, with an address when it is to be on a network. */
 
-import { invalidParameter } from '#lib/errors.js';
 import { type Changes, commit, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import type { IpClaim } from '../ip/choose.js';
 import { networkTurn } from '../network/turn.js';
-import { findNicTag } from '../nic-tag/tags.js';
-import { duplicate, invalid, refuse } from '../validate/params.js';
-import { createAddressSource } from './address.js';
+import { duplicate, invalid } from '../validate/params.js';
+import { createAddressSource, setAddress } from './address.js';
 import { consequences, type NicAt, nicEvent, putNic } from './changes.js';
 import { type CreateInput, refuseUnderlay } from './input.js';
 import { createMacChooser } from './mac.js';
@@ -37,7 +35,7 @@ function recordOf(
     created_timestamp: now,
     modified_timestamp: now,
     ...(input.nic_tag && { nic_tag: input.nic_tag }),
-    ...(input.nic_tags_provided && {
+    ...(input.nic_tags_provided?.length && {
       nic_tags_provided: input.nic_tags_provided,
     }),
     ...(input.cn_uuid && { cn_uuid: input.cn_uuid }),
@@ -60,23 +58,6 @@ export function claimOf(
   };
 }
 
-/** @throws ServiceError 422 when a provided tag does not exist */
-export async function refuseUnknownTags(
-  ctx: NapiContext,
-  tags: string[] | undefined,
-): Promise<void> {
-  const unknown: string[] = [];
-  for (const tag of tags ?? []) {
-    if ((await findNicTag(ctx, tag)) === null) unknown.push(tag);
-  }
-  if (unknown.length === 0) return;
-  const message =
-    unknown.length === 1 ? 'nic tag does not exist' : 'nic tags do not exist';
-  refuse([
-    invalidParameter('nic_tags_provided', message, { invalid: unknown }),
-  ]);
-}
-
 /**
  * Makes a NIC.
  * @throws ServiceError 422 naming the field; 507 SubnetFull; 500 when no MAC
@@ -87,7 +68,6 @@ export async function createNic(
   input: CreateInput,
 ): Promise<NicAt> {
   refuseUnderlay(input.underlay, input.belongs_to_type);
-  await refuseUnknownTags(ctx, input.nic_tags_provided);
   const addresses = createAddressSource(ctx, input.ip);
   const macs = createMacChooser(ctx);
   return networkTurn(ctx, input.network_uuid, () =>
@@ -95,16 +75,16 @@ export async function createNic(
       if (input.mac !== undefined && (await findNic(ctx, input.mac))) {
         throw invalid([duplicate('mac')]);
       }
-      const network = await placeNic(ctx, input);
+      const place = await placeNic(ctx, input);
       const nic = recordOf(ctx, input, input.mac ?? (await macs.next(last)));
       const own: Changes = { requests: [], events: [] };
-      if (network) {
+      let network: NicAt['network'] = null;
+      if (place) {
         const claim = claimOf(nic, input.reserved);
-        const choice = await addresses.next(network.value, claim, last);
-        nic.ipaddr = choice.ip;
-        nic.network_uuid = network.key;
-        nic.nic_tag = network.value.nic_tag;
-        own.requests.push(choice.request);
+        const taken = await addresses.next(place, claim, last);
+        network = taken.network;
+        setAddress(nic, taken);
+        own.requests.push(taken.request);
       }
       const at: NicAt = { nic, network };
       own.requests.unshift(...putNic(nic, null));

@@ -5,6 +5,7 @@
 /** Parameters of NICs (facts: triton-napi 5.2, 5.3, 5.4). */
 
 import { invalidParameter } from '#lib/errors.js';
+import { tagList, tagOfNic } from '../nic-tag/exists.js';
 import { mac, nicIp } from '../validate/addresses.js';
 import { type Check, Fault, invalid, type Values } from '../validate/params.js';
 import {
@@ -25,15 +26,6 @@ import { BELONGS_TO_TYPES, NIC_STATES } from './record.js';
 const networkId: Check<string> = (value) =>
   value === 'admin' || isUuid(value) ? value : new Fault('invalid UUID');
 
-/** `tag` or, for a fabric, `tag/vnet`. */
-const nicTag: Check<string> = (value) => {
-  const name = string(value);
-  if (name instanceof Fault) return name;
-  return name.split('/').length > 2
-    ? new Fault('only one slash is allowed after the tag name')
-    : name;
-};
-
 const flags = {
   allow_dhcp_spoofing: bool,
   allow_ip_spoofing: bool,
@@ -51,7 +43,7 @@ const owners = {
 const common = {
   ip: nicIp,
   network_uuid: networkId,
-  nic_tag: nicTag,
+  nic_tag: tagOfNic,
   vlan_id: vlanId,
   cn_uuid: uuid,
   primary: bool,
@@ -60,8 +52,8 @@ const common = {
   state: oneOf(...NIC_STATES),
   underlay: bool,
   check_owner: bool,
-  nic_tags_provided: stringOrArray,
-  nic_tags_available: stringOrArray,
+  nic_tags_provided: tagList,
+  nic_tags_available: tagList,
   ...flags,
 };
 

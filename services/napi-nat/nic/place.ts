@@ -12,15 +12,22 @@ import {
   type FieldError,
   invalidParameter,
   missingParameter,
+  type ServiceError,
 } from '#lib/errors.js';
-import { type Cidr, contains, parseCidr } from '#lib/net/cidr.js';
-import { type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
+import {
+  holds,
+  type Ip,
+  type IpPrefix,
+  parseIp,
+  parseIpPrefix,
+} from '#lib/net/ip.js';
 import { and, eq } from '#lib/store/filter-text.js';
 import type { StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { isOwner } from '../network/check.js';
 import { findGlobalNetwork, findNetwork } from '../network/read.js';
 import { NETWORK_BUCKET, type NetworkRecord } from '../network/record.js';
+import { findPool, mayProvision, networksOf } from '../network-pool/pools.js';
 import { invalid, refuse } from '../validate/params.js';
 
 /** What of a request says where. */
@@ -29,41 +36,107 @@ export interface PlaceInput {
   network_uuid?: string | undefined;
   nic_tag?: string | undefined;
   vlan_id?: number | undefined;
+  nic_tags_available?: string[] | undefined;
   cn_uuid?: string | undefined;
   owner_uuid: string;
   belongs_to_type: string;
   check_owner?: boolean | undefined;
 }
 
+/** Networks to try in turn; one alone unless they are a pool's. */
+export interface Place {
+  networks: StoredObject<NetworkRecord>[];
+  /** The pool's UUID. */
+  pool?: string;
+}
+
 /**
- * The network of a NIC that is to have an address.
+ * Where a NIC that is to have an address can have it.
  * @returns null when the NIC is to have none
  * @throws ServiceError 422 naming the field
  */
 export async function placeNic(
   ctx: NapiContext,
   input: PlaceInput,
-): Promise<StoredObject<NetworkRecord> | null> {
-  if (input.network_uuid === undefined && input.ip === undefined) return null;
-  const stored =
-    input.network_uuid === undefined
+): Promise<Place | null> {
+  const { network_uuid: id } = input;
+  if (id === undefined && input.ip === undefined) return null;
+  const found =
+    id === undefined
       ? await networkAround(ctx, input)
-      : await namedNetwork(ctx, input.network_uuid);
-  refuse(mismatches(ctx, input, stored.value));
-  return stored;
+      : id === 'admin'
+        ? await findGlobalNetwork(ctx, id)
+        : await findNetwork(ctx, id);
+  if (found === null) return placeInPool(ctx, id as string, input);
+  refuse(mismatches(ctx, input, found.value));
+  return { networks: [found] };
 }
 
-async function namedNetwork(
+/** Whether a network has the NIC tag: `tag`, or `tag/vnet`. */
+function hasTag(network: NetworkRecord, tag: string): boolean {
+  const [name, vnet] = tag.split('/');
+  return (
+    network.nic_tag === name &&
+    (vnet === undefined || network.vnet_id === Number(vnet))
+  );
+}
+
+/** The networks of a pool that suit the NIC. */
+async function placeInPool(
   ctx: NapiContext,
   id: string,
-): Promise<StoredObject<NetworkRecord>> {
-  const found =
-    id === 'admin'
-      ? await findGlobalNetwork(ctx, id)
-      : await findNetwork(ctx, id);
-  if (found) return found;
-  const message = 'network does not exist';
-  throw invalid([invalidParameter('network_uuid', message)]);
+  input: PlaceInput,
+): Promise<Place> {
+  const pool = (await findPool(ctx, id))?.value;
+  if (pool === undefined) throw wrongNetwork('network does not exist');
+  if (pool.family !== 'ipv4') throw wrongNetwork(NOT_IPV4);
+  if (input.ip !== undefined) {
+    const message = 'IP cannot be specified with a network pool';
+    throw invalid([invalidParameter('ip', message)]);
+  }
+  const all = await networksOf(ctx, pool);
+  const { nic_tag: tag, nic_tags_available: tags, vlan_id: vlan } = input;
+  const mixed = new Set(all.map(({ value }) => value.nic_tag)).size > 1;
+  if (mixed && tag === undefined && tags === undefined) {
+    const message = `Network pool ${id} has mixed nic_tag values`;
+    throw invalid([missingParameter('nic_tags_available', message)]);
+  }
+  const fitting = all.filter(
+    ({ value }) =>
+      (tag === undefined || hasTag(value, tag)) &&
+      (tags === undefined || tags.includes(value.nic_tag)) &&
+      (vlan === undefined || value.vlan_id === vlan),
+  );
+  if (fitting.length === 0) {
+    throw wrongNetwork(
+      `No networks in network pool ${id} match provisioning constraints`,
+    );
+  }
+  const { owner_uuid: owner, check_owner: checked } = input;
+  const admin = ctx.config.admin_uuid;
+  const networks =
+    checked === false
+      ? fitting
+      : fitting.filter(
+          ({ value }) =>
+            mayProvision(pool, owner, admin) && isOwner(value, owner, admin),
+        );
+  if (networks.length === 0) throw invalid([strangeOwner()]);
+  if (networks.some(({ value }) => value.fabric) && !input.cn_uuid) {
+    throw invalid([missingParameter('cn_uuid')]);
+  }
+  return { networks, pool: id };
+}
+
+const NOT_IPV4 =
+  'The network UUID is valid, but its address family must be IPv4';
+
+function wrongNetwork(message: string): ServiceError {
+  return invalid([invalidParameter('network_uuid', message)]);
+}
+
+function strangeOwner(): FieldError {
+  return invalidParameter('owner_uuid', 'network owner_uuids do not match');
 }
 
 /** The one network with this NIC tag and VLAN that contains the address. */
@@ -106,8 +179,8 @@ async function networkAround(
 }
 
 function hasAddress(network: NetworkRecord, ip: string): boolean {
-  const subnet = parseCidr(network.subnet) as Cidr;
-  return contains(subnet, parseIpv4(ip) as Ipv4);
+  const subnet = parseIpPrefix(network.subnet) as IpPrefix;
+  return holds(subnet, parseIp(ip) as Ip);
 }
 
 function mismatches(
@@ -115,6 +188,9 @@ function mismatches(
   input: PlaceInput,
   network: NetworkRecord,
 ): FieldError[] {
+  if (network.family !== 'ipv4') {
+    return [invalidParameter('network_uuid', NOT_IPV4)];
+  }
   const { nic_tag: tag, vlan_id: vlan, ip } = input;
   const errors: FieldError[] = [];
   if (ip !== undefined && !hasAddress(network, ip)) {
@@ -123,8 +199,7 @@ function mismatches(
       `network ${network.uuid}`;
     errors.push(invalidParameter('ip', message));
   }
-  const fabricTag = `${network.nic_tag}/${network.vnet_id}`;
-  if (tag !== undefined && tag !== network.nic_tag && tag !== fabricTag) {
+  if (tag !== undefined && !hasTag(network, tag)) {
     const message =
       'The nic_tag of all specified IPv4 and IPv6 networks must match ' +
       `(have "${network.nic_tag}" and "${tag}")`;
@@ -139,8 +214,7 @@ function mismatches(
   const admin = ctx.config.admin_uuid;
   const checked = input.check_owner !== false;
   if (checked && !isOwner(network, input.owner_uuid, admin)) {
-    const message = 'network owner_uuids do not match';
-    errors.push(invalidParameter('owner_uuid', message));
+    errors.push(strangeOwner());
   }
   if (network.fabric && input.cn_uuid === undefined) {
     errors.push(missingParameter('cn_uuid'));

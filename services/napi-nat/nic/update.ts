@@ -9,14 +9,18 @@
  */
 
 import type { StoredObject } from '#lib/store/types.js';
-import { type Changes, commit, merge } from '../commit.js';
+import { type Changes, commit, merge, noChanges } from '../commit.js';
 import type { NapiContext } from '../context.js';
 import { findIp } from '../ip/read.js';
 import { putIp } from '../ip/record.js';
 import { releaseIp } from '../ip/release.js';
 import { findNetwork } from '../network/read.js';
 import { networkTurn } from '../network/turn.js';
-import { type AddressSource, createAddressSource } from './address.js';
+import {
+  createAddressSource,
+  setAddress,
+  type TakenAddress,
+} from './address.js';
 import {
   consequences,
   NIC_CHANGES,
@@ -24,9 +28,9 @@ import {
   nicEvent,
   putNic,
 } from './changes.js';
-import { claimOf, refuseUnknownTags } from './create.js';
+import { claimOf } from './create.js';
 import { refuseUnderlay, type UpdateInput } from './input.js';
-import { placeNic } from './place.js';
+import { type Place, placeNic } from './place.js';
 import { NIC_FLAGS, type NicRecord } from './record.js';
 
 /** The record with what was sent, but for its address. */
@@ -49,6 +53,7 @@ function changed(
     if (value !== undefined) nic[field] = value;
   }
   if (input.nic_tags_provided) nic.nic_tags_provided = input.nic_tags_provided;
+  if (nic.nic_tags_provided?.length === 0) delete nic.nic_tags_provided;
   if (input.primary !== undefined) nic.primary_flag = input.primary;
   for (const flag of NIC_FLAGS) {
     if (input[flag] === true) nic[flag] = true;
@@ -80,30 +85,27 @@ async function move(
   before: NicRecord,
   nic: NicRecord,
   input: UpdateInput,
-  take: (
-    network: NonNullable<NicAt['network']>,
-  ) => ReturnType<AddressSource['next']>,
+  take: (place: Place) => Promise<TakenAddress>,
 ): Promise<{ at: NicAt; changes: Changes }> {
   const where =
     input.network_uuid ??
     (input.nic_tag === undefined ? before.network_uuid : undefined);
-  const network = await placeNic(ctx, {
+  const place = await placeNic(ctx, {
     ...nic,
     ...placed(input),
     network_uuid: where,
   });
-  if (network === null) {
-    return { at: { nic, network }, changes: { requests: [], events: [] } };
+  if (place === null) {
+    return { at: { nic, network: null }, changes: noChanges() };
   }
-  const choice = await take(network);
-  const requests = [choice.request];
+  const taken = await take(place);
+  const requests = [taken.request];
   if (before.ipaddr && before.network_uuid) {
     const { network_uuid: old, ipaddr, belongs_to_uuid: holder } = before;
     requests.push(...(await releaseIp(ctx, old, ipaddr, holder)));
   }
-  nic.ipaddr = choice.ip;
-  nic.network_uuid = network.key;
-  nic.nic_tag = network.value.nic_tag;
+  setAddress(nic, taken);
+  const { network } = taken;
   return { at: { nic, network }, changes: { requests, events: [] } };
 }
 
@@ -111,6 +113,7 @@ function placed(input: UpdateInput) {
   return {
     ip: input.ip,
     nic_tag: input.nic_tag,
+    nic_tags_available: input.nic_tags_available,
     vlan_id: input.vlan_id,
     check_owner: input.check_owner,
   };
@@ -152,7 +155,6 @@ export async function updateNic(
   find: () => Promise<StoredObject<NicRecord>>,
   input: UpdateInput,
 ): Promise<NicAt> {
-  await refuseUnknownTags(ctx, input.nic_tags_provided);
   const addresses = createAddressSource(ctx, input.ip);
   return networkTurn(ctx, input.network_uuid, () =>
     commit(ctx, async (_attempt, last) => {
@@ -162,8 +164,8 @@ export async function updateNic(
       refuseUnderlay(nic.underlay, nic.belongs_to_type);
       const claim = claimOf(nic, input.reserved);
       const moved = moves(before, input)
-        ? await move(ctx, before, nic, input, (network) =>
-            addresses.next(network.value, claim, last),
+        ? await move(ctx, before, nic, input, (place) =>
+            addresses.next(place, claim, last),
           )
         : {
             at: await withNetwork(ctx, nic),

@@ -27,7 +27,7 @@ import {
   updateVlan,
 } from '../fabric/vlans.js';
 import { createNetwork } from '../network/create.js';
-import { listSpec, networkFields, updateSpec } from '../network/input.js';
+import { listSpec, networkFields, networkSpecs } from '../network/input.js';
 import { listNetworks } from '../network/list.js';
 import { getNetwork } from '../network/read.js';
 import {
@@ -160,7 +160,9 @@ async function makeNetwork(ctx: NapiContext, request: Request): Promise<Reply> {
   });
   // The VLAN must still be there when the network's turn has come.
   const record = await createNetwork(ctx, input, async () => {
-    await getVlan(ctx, at.owner, at.vlanId);
+    const vlanNow = await getVlan(ctx, at.owner, at.vlanId);
+    const { bucket, key, _etag: etag } = vlanNow;
+    return [{ operation: 'check', bucket, key, options: { etag } }];
   });
   return shownNetwork(record, input.fields);
 }
@@ -199,7 +201,7 @@ async function changeNetwork(
 ): Promise<Reply> {
   await networkOf(ctx, request);
   const { uuid: _uuid, ...sent } = request.params;
-  const input = readOrThrow(sent, updateSpec);
+  const input = readOrThrow(sent, networkSpecs(ctx.config).update);
   const find = () => networkOf(ctx, request);
   return shownNetwork(await updateNetwork(ctx, find, input, sent));
 }

@@ -7,8 +7,13 @@
 import { notFound } from '#lib/errors.js';
 import { conditional } from '#lib/http/conditional.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
-import { type Cidr, contains, parseCidr } from '#lib/net/cidr.js';
-import { type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
+import {
+  holds,
+  type Ip,
+  type IpPrefix,
+  parseIp,
+  parseIpPrefix,
+} from '#lib/net/ip.js';
 import type { NapiContext } from '../context.js';
 import { etagOfRecord } from '../etag.js';
 import { listSpec, updateSpec } from '../ip/input.js';
@@ -30,17 +35,13 @@ async function networkOf(
 
 /** The path's address. @throws ServiceError 404 */
 function addressOf(network: NetworkRecord, request: Request): string {
-  const text = request.route['ip_addr'] as string;
-  const ip = readIp(text);
-  if (ip === null) {
-    throw notFound(
-      text.includes(':')
-        ? 'IP and subnet are of different address families'
-        : 'Invalid IP address',
-    );
+  const text = readIp(request.route['ip_addr']);
+  if (text === null) throw notFound('Invalid IP address');
+  const ip = parseIp(text) as Ip;
+  if (ip.family !== network.family) {
+    throw notFound('IP and subnet are of different address families');
   }
-  const subnet = parseCidr(network.subnet) as Cidr;
-  if (contains(subnet, parseIpv4(ip) as Ipv4)) return ip;
+  if (holds(parseIpPrefix(network.subnet) as IpPrefix, ip)) return text;
   throw notFound('IP is not in subnet');
 }
 

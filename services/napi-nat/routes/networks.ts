@@ -14,10 +14,9 @@ import { isOwner } from '../network/check.js';
 import { createNetwork, noSuchTag } from '../network/create.js';
 import {
   type CreateInput,
-  createSpec,
   listSpec,
   networkFields,
-  updateSpec,
+  networkSpecs,
 } from '../network/input.js';
 import { listNetworks } from '../network/list.js';
 import { findGlobalNetwork, getNetwork } from '../network/read.js';
@@ -44,10 +43,10 @@ export async function networkOfPath(
 
 /** Checked parameters of a new network, its NIC tag looked up too. */
 export async function readCreate(
-  ctx: Pick<NapiContext, 'store'>,
+  ctx: Pick<NapiContext, 'store' | 'config'>,
   params: Record<string, unknown>,
 ): Promise<CreateInput> {
-  const { input, errors } = read(params, createSpec);
+  const { input, errors } = read(params, networkSpecs(ctx.config).create);
   const tag = input.nic_tag as string | undefined;
   if (tag !== undefined && (await findNicTag(ctx, tag)) === null) {
     errors.push(noSuchTag());
@@ -107,7 +106,7 @@ async function matched(
 async function update(ctx: NapiContext, request: Request): Promise<Reply> {
   await matched(ctx, request);
   const { uuid: _path, ...sent } = request.params;
-  const input = readOrThrow(sent, updateSpec);
+  const input = readOrThrow(sent, networkSpecs(ctx.config).update);
   const record = await updateNetwork(
     ctx,
     () => matched(ctx, request),

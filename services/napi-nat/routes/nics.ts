@@ -16,8 +16,9 @@ import { getNic, listNics, showNic } from '../nic/read.js';
 import { type NicRecord, serializeNic } from '../nic/record.js';
 import { removeNic } from '../nic/remove.js';
 import { updateNic } from '../nic/update.js';
+import { tagErrors } from '../nic-tag/exists.js';
 import { mac } from '../validate/addresses.js';
-import { readOrThrow } from '../validate/params.js';
+import { read, readOrThrow, refuse } from '../validate/params.js';
 
 /** The NIC of the path, on the request's If-Match. */
 async function matched(
@@ -39,7 +40,8 @@ function shown({ nic, network }: NicAt): Reply {
 }
 
 async function create(ctx: NapiContext, request: Request): Promise<Reply> {
-  const input = readOrThrow(request.params, createSpec);
+  const { input, errors } = read(request.params, createSpec);
+  refuse([...errors, ...(await tagErrors(ctx, input))]);
   return shown(await createNic(ctx, input));
 }
 
@@ -57,7 +59,8 @@ async function get(ctx: NapiContext, request: Request): Promise<Reply> {
 
 async function update(ctx: NapiContext, request: Request): Promise<Reply> {
   await matched(ctx, request);
-  const input = readOrThrow(request.params, updateSpec);
+  const { input, errors } = read(request.params, updateSpec);
+  refuse([...errors, ...(await tagErrors(ctx, input))]);
   return shown(await updateNic(ctx, () => matched(ctx, request), input));
 }
 

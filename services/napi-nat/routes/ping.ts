@@ -24,7 +24,7 @@ export function pingRoutes(
         const body = {
           config: {
             fabrics_enabled: ctx.config.overlay.enabled,
-            subnet_alloc_enabled: false,
+            subnet_alloc_enabled: ctx.config.auto_alloc_subnets === true,
           },
           healthy: online,
           services: { moray: online ? 'online' : 'offline' },

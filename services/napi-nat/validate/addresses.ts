@@ -3,17 +3,26 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * Checks of addresses, with NAPI's messages (facts: triton-napi 1.3). IPv4
- * only: an IPv6 address is refused by name, never misread.
+ * Checks of addresses, with NAPI's messages (facts: triton-napi 1.3). Both
+ * families, except where an address is a NIC's. Values are canonical text.
  */
 
-import { type Cidr, formatCidr, parseCidr } from '#lib/net/cidr.js';
-import { formatIpv4, ipv4, parseIpv4 } from '#lib/net/ipv4.js';
+import {
+  formatIp,
+  formatIpPrefix,
+  type IpPrefix,
+  parseIp,
+  parseIpPrefix,
+  width,
+} from '#lib/net/ip.js';
 import { type Mac, parseMac, mac as toMac } from '#lib/net/mac.js';
 import { type Check, Fault } from './params.js';
 
 const MAX_IP = 0xffffffff;
 const MAX_MAC = 0xffffffffffff;
+const MIN_BITS = 8;
+/** A next hop that stands for the NIC itself. */
+const LINK_LOCAL = 'linklocal';
 
 /** Reads an address; digits alone are an integer address, as in ip6addr. */
 export function readIp(value: unknown): string | null {
@@ -21,10 +30,10 @@ export function readIp(value: unknown): string | null {
   if (typeof value === 'number' || digits) {
     const number = Number(value);
     const good = Number.isInteger(number) && number >= 0 && number <= MAX_IP;
-    return good ? formatIpv4(ipv4(number)) : null;
+    return good ? formatIp({ family: 'ipv4', value: BigInt(number) }) : null;
   }
-  const parsed = typeof value === 'string' ? parseIpv4(value.trim()) : null;
-  return parsed === null ? null : formatIpv4(parsed);
+  const parsed = typeof value === 'string' ? parseIp(value.trim()) : null;
+  return parsed === null ? null : formatIp(parsed);
 }
 
 export const ip: Check<string> = (value) =>
@@ -32,10 +41,10 @@ export const ip: Check<string> = (value) =>
 
 /** A NIC's own address. */
 export const nicIp: Check<string> = (value) => {
-  if (typeof value === 'string' && /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(value)) {
-    return new Fault('Specified address must be IPv4');
-  }
-  return ip(value);
+  const text = ip(value);
+  return typeof text === 'string' && text.includes(':')
+    ? new Fault('Specified address must be IPv4')
+    : text;
 };
 
 /** A gateway: null or "" means none. */
@@ -56,20 +65,19 @@ export const ipArray: Check<string[]> = (value) => {
   return given.map((item) => readIp(item) as string);
 };
 
-export const subnet: Check<Cidr> = (value) => {
+export const subnet: Check<IpPrefix> = (value) => {
   if (typeof value !== 'string') return new Fault('must be a string');
   const [address, bits, ...rest] = value.split('/');
   if (address === undefined || bits === undefined || rest.length > 0) {
     return new Fault('Subnet must be in CIDR form');
   }
-  if (address.includes(':')) {
-    return new Fault('only IPv4 subnets are supported');
-  }
-  if (parseIpv4(address) === null) return new Fault('Subnet IP invalid');
-  if (!/^\d{1,2}$/.test(bits) || Number(bits) < 8 || Number(bits) > 32) {
+  const base = parseIp(address);
+  if (base === null) return new Fault('Subnet IP invalid');
+  const length = /^\d{1,3}$/.test(bits) ? Number(bits) : -1;
+  if (length < MIN_BITS || length > width(base.family)) {
     return new Fault('Subnet bits invalid');
   }
-  return parseCidr(value) ?? new Fault('invalid CIDR format');
+  return parseIpPrefix(value) ?? new Fault('invalid CIDR format');
 };
 
 export const mac: Check<Mac> = (value) => {
@@ -81,26 +89,55 @@ export const mac: Check<Mac> = (value) => {
   return parsed ?? new Fault('invalid MAC address');
 };
 
-/** Destinations (address or prefix) with their next hops. */
-export const routes: Check<Record<string, string>> = (value) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return new Fault('must be an object');
+/** MACs as an array or as comma-separated text. */
+export const macArray: Check<Mac[]> = (value) => {
+  const list = typeof value === 'string' ? value.split(',') : value;
+  if (!Array.isArray(list)) return new Fault('must be an array of strings');
+  const wrong = list.filter((item) => mac(item) instanceof Fault);
+  if (wrong.length > 0) {
+    const message =
+      wrong.length === 1 ? 'invalid MAC address' : 'invalid MAC addresses';
+    return new Fault(message, { invalid: wrong });
   }
-  const good: Record<string, string> = {};
-  const wrong: unknown[] = [];
-  for (const [to, via] of Object.entries(value)) {
-    const destination = readDestination(to);
-    const hop = readIp(via);
-    if (destination === null || hop === null) wrong.push(to, via);
-    else good[destination] = hop;
-  }
-  if (wrong.length === 0) return good;
-  const message = wrong.length === 2 ? 'invalid route' : 'invalid routes';
-  return new Fault(message, { invalid: wrong });
+  return [...new Set(list.map((item) => mac(item) as Mac))];
 };
+
+type Routes = Record<string, string>;
+
+/**
+ * Destinations (address or prefix) with their next hops.
+ * @param linkLocal whether a hop may be the word `linklocal`
+ */
+export function routes(linkLocal: boolean): Check<Routes> {
+  return (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return new Fault('must be an object');
+    }
+    const good: Routes = {};
+    const wrong: unknown[] = [];
+    let mixed = false;
+    for (const [to, via] of Object.entries(value)) {
+      const destination = readDestination(to);
+      const word = linkLocal && via === LINK_LOCAL;
+      const hop = word ? LINK_LOCAL : readIp(via);
+      if (destination === null || hop === null) {
+        wrong.push(to, via);
+        continue;
+      }
+      mixed ||= !word && destination.includes(':') !== hop.includes(':');
+      good[destination] = hop;
+    }
+    if (wrong.length > 0) {
+      const message = wrong.length === 2 ? 'invalid route' : 'invalid routes';
+      return new Fault(message, { invalid: wrong });
+    }
+    const message = 'address family of route and next-hop address should match';
+    return mixed ? new Fault(message) : good;
+  };
+}
 
 function readDestination(text: string): string | null {
   if (!text.includes('/')) return readIp(text);
-  const cidr = parseCidr(text);
-  return cidr === null ? null : formatCidr(cidr);
+  const prefix = parseIpPrefix(text);
+  return prefix === null ? null : formatIpPrefix(prefix);
 }

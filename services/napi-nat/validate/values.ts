@@ -128,6 +128,14 @@ function number(value: unknown): number | null {
   return Number.isSafeInteger(given) ? (given as number) : null;
 }
 
+/** The length of a subnet that NAPI is to find. */
+export const subnetPrefix: Check<number> = (value) => {
+  if (typeof value !== 'number') {
+    return new Fault('Subnet prefix should be number');
+  }
+  return value === 24 ? value : new Fault('Only /24 is supported');
+};
+
 /** Sizes in bytes; text is refused, as NAPI does. */
 export function mtu(low: number): Check<number> {
   return (value) =>

@@ -10,7 +10,7 @@
 import type { Test } from 'tape';
 import test from 'tape';
 import { systemClock } from '#lib/clock.js';
-import { parseCidr } from '#lib/net/cidr.js';
+import { parseIpPrefix } from '#lib/net/ip.js';
 import { mac } from '#lib/net/mac.js';
 import { silentLogger } from '#lib/service/log.js';
 import { openLevelStore } from '#lib/store/open.js';
@@ -66,7 +66,7 @@ async function addNetwork(ctx: NapiContext, subnet: string, last: number) {
     name: ctx.uuid(),
     nic_tag: 'overlay',
     vlan_id: 2,
-    subnet: parseCidr(subnet) as never,
+    subnet: parseIpPrefix(subnet) as never,
     provision_start_ip: `${prefix}.1`,
     provision_end_ip: `${prefix}.${last}`,
     fabric: true,

@@ -125,9 +125,14 @@ test('what is wrong with a NIC is said by field', async (t) => {
       'required if IP specified but not network_uuid',
     ],
     [
-      { network_uuid: undefined, ip: '10.9.1.7', vlan_id: 2, nic_tag: 'x' },
+      {
+        network_uuid: undefined,
+        ip: '10.9.1.7',
+        vlan_id: 2,
+        nic_tag: 'external',
+      },
       'ip',
-      'No networks matching this nic_tag ("x") and vlan_id (2) ' +
+      'No networks matching this nic_tag ("external") and vlan_id (2) ' +
         'contained the IP address 10.9.1.7',
     ],
     [{ underlay: true }, 'underlay', 'Only server NICs can be underlay NICs'],
