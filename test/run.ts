@@ -8,7 +8,7 @@
  *
  *   node dist/test/run.js [--native COMMAND] [--only TEXT]
  *
- * Unit, scenario, property and bridge tests run two at a time; system tests
+ * Unit, scenario, property, sim and bridge tests run two at a time; system tests
  * one after the other and only as root, since they make network namespaces.
  * The native engine's tests are one command: its `ok`/`not ok` lines count when
  * it prints any, else its exit status does. A file that crashes, runs out of
@@ -195,7 +195,7 @@ async function main(): Promise<void> {
             byStatus: true,
           },
         ];
-  const parallel = ['unit', 'scenario', 'property', 'bridge'].flatMap(
+  const parallel = ['unit', 'scenario', 'property', 'sim', 'bridge'].flatMap(
     (folder) => jobsIn(folder, only),
   );
   const system = jobsIn('system', only);

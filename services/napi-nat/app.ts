@@ -129,10 +129,11 @@ function contextOf(
 }
 
 function monitorOf(whole: NapiContext, lease: Lease): ZoneMonitor {
+  whole.deaf = () => monitor.deaf();
   // What it decides is written only while this process leads.
   const ctx = { ...whole, store: fenced(whole.store, lease) };
   const { vnet, interval_ms, misses, bind } = ctx.config.nat_reform.probe;
-  return new ZoneMonitor(
+  const monitor = new ZoneMonitor(
     ctx,
     (report) =>
       createProber({
@@ -148,6 +149,7 @@ function monitorOf(whole: NapiContext, lease: Lease): ZoneMonitor {
       }),
     () => lease.holds(),
   );
+  return monitor;
 }
 
 function serverOf(ctx: NapiContext, metrics: NapiMetrics): HttpServer {

@@ -31,4 +31,6 @@ export interface NapiContext {
   placing: Serial;
   /** Allocations from one network, or in one vnet, one after another. */
   turns: Turns;
+  /** Zones whose heartbeats do not arrive, as far as they are watched. */
+  deaf?: () => ReadonlySet<string>;
 }

@@ -116,7 +116,7 @@ async function readScene(
   );
   const plan = planMove({
     lost: uuid,
-    zones: placementZones(trusted, ledger),
+    zones: placementZones(ctx, trusted, ledger),
     publics: snat
       .map(({ value }) => placementPublic(value))
       .filter((view) => view !== null),
@@ -224,7 +224,7 @@ async function rescued(
   const aips = publics.filter(({ value }) => value.kind === 'aip');
   const moves = planRescue({
     to: uuid,
-    zones: placementZones(zones, ledger),
+    zones: placementZones(ctx, zones, ledger),
     publics: snat
       .map(({ value }) => placementPublic(value))
       .filter((view) => view !== null),

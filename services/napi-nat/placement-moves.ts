@@ -122,6 +122,7 @@ function height(zone: PlacementZone, more = 0): number {
  * ends, and a second plan after the first is empty. Pinned public IPs move to
  * their compute nodes' zone and never away from them.
  * @param request.publics the SNAT public IPs of all zones
+ * @param request.most how many moves to plan now
  * @returns nothing when the zone does not serve
  */
 export function planShare(request: {
@@ -129,6 +130,7 @@ export function planShare(request: {
   zones: readonly PlacementZone[];
   publics: readonly PlacementPublic[];
   policy: PlacementPolicy;
+  most: number;
 }): Move[] {
   const { policy } = request;
   const target = request.zones.find(({ uuid }) => uuid === request.to);
@@ -150,7 +152,8 @@ export function planShare(request: {
     }
     moves.push({ ip: each.ip, to: to.uuid });
   };
-  for (const each of [...request.publics].sort(byWeight)) {
+  const home: PlacementPublic[] = [];
+  for (const each of request.publics) {
     if (each.zone_uuid === to.uuid) continue;
     const homes = pinnedZones(all, each.owner_uuid, policy);
     if (homes === null) {
@@ -158,14 +161,16 @@ export function planShare(request: {
       if (others === undefined) movable.set(each.zone_uuid, [each]);
       else others.push(each);
     } else if (homes.includes(to) && !homes.some((z) => isAt(each, z))) {
-      take(each);
+      home.push(each);
     }
   }
-  for (;;) {
+  for (const each of home.sort(byWeight).slice(0, request.most)) take(each);
+  while (moves.length < request.most) {
     const next = heaviestFit(all, to, movable);
-    if (next === null) return moves;
+    if (next === null) break;
     take(next);
   }
+  return moves;
 }
 
 function isAt(each: PlacementPublic, zone: PlacementZone): boolean {
@@ -183,10 +188,13 @@ function heaviestFit(
     .sort((a, b) => height(b) - height(a) || (a.uuid < b.uuid ? -1 : 1))[0];
   if (highest === undefined) return null;
   const all = movable.get(highest.uuid) ?? [];
-  const index = all.findIndex(
-    ({ load }) =>
-      load.fabrics > 0 && height(to, load.fabrics) < height(highest),
-  );
-  const [found] = index < 0 ? [] : all.splice(index, 1);
-  return found ?? null;
+  const limit = height(highest);
+  let found: PlacementPublic | null = null;
+  for (const each of all) {
+    const { fabrics } = each.load;
+    if (fabrics === 0 || height(to, fabrics) >= limit) continue;
+    if (found === null || byWeight(each, found) < 0) found = each;
+  }
+  if (found !== null) all.splice(all.indexOf(found), 1);
+  return found;
 }

@@ -60,6 +60,8 @@ export interface PlacementZone {
   standby: boolean;
   /** Relative share, above 0. */
   weight: number;
+  /** It forwards, and does not hear what is decided. */
+  deaf: boolean;
   /** When it registered: milliseconds since the epoch. */
   created: number;
   load: Load;
@@ -86,15 +88,16 @@ export function rank(zone: PlacementZone, policy: PlacementPolicy): number {
   const idle = zone.load.fabrics === 0;
   switch (zone.state) {
     case 'up':
+      if (zone.deaf) return 3;
       return held && idle ? 1 : 0;
     case 'standby':
-      return 1;
-    case 'new':
-      return 2;
+      return zone.deaf ? 3 : 1;
     case 'draining':
-      return 3;
-    case 'down':
+      return zone.deaf ? 3 : 2;
+    case 'new':
       return 4;
+    case 'down':
+      return 5;
   }
 }
 

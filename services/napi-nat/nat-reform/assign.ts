@@ -78,7 +78,7 @@ async function choose(
     all.map(({ value }) => placementPublic(value)).filter((v) => v !== null);
   const placement = placeFabric({
     owner: fabric.owner_uuid,
-    zones: placementZones(zones, ledger),
+    zones: placementZones(ctx, zones, ledger),
     home: views(home),
     shared: views(shared),
     policy: placementPolicy(ctx),

@@ -19,7 +19,37 @@ export interface Sight {
 }
 
 /**
- * `raise`: it is alive and not serving. `drop`: it is lost and its work can
+ * Whether a zone's heartbeats arrive: only one that hears what it is to do is
+ * raised.
+ * @param now monotonic milliseconds
+ */
+export function hears(
+  { last_heartbeat: last }: Liveness,
+  now: number,
+  { heartbeat }: LivenessConfig,
+): boolean {
+  return (
+    last !== null && now - last <= heartbeat.interval_ms * heartbeat.misses
+  );
+}
+
+/**
+ * Whether heartbeats have not come for so long that a zone which answers
+ * probes must be taken to forward what it has, and to hear nothing: it is
+ * given no new work, and nothing is taken from it that it would go on
+ * announcing.
+ * @param now monotonic milliseconds
+ */
+export function isDeaf(
+  { last_heartbeat: last, since }: Liveness,
+  now: number,
+  { grace_ms: grace }: LivenessConfig,
+): boolean {
+  return now - (last ?? since) > grace;
+}
+
+/**
+ * `raise`: it is alive, hears us and is not serving. `drop`: it is lost and its work can
  * move. `lament`: it is lost and nobody could take over.
  */
 export type Decision = 'raise' | 'drop' | 'lament' | null;
@@ -70,7 +100,9 @@ export function decide(
   const { verdict } = one.liveness;
   const { state, uuid } = one.zone;
   const idle = state === 'new' || state === 'down';
-  if (verdict === 'up') return idle ? 'raise' : null;
+  if (verdict === 'up') {
+    return idle && hears(one.liveness, now, config) ? 'raise' : null;
+  }
   if (verdict !== 'down' || state === 'down') return null;
   const silent = suspects(all, uuid, now, config);
   const heir = all.some(

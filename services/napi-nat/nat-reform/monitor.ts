@@ -30,7 +30,7 @@ import {
   overslept,
 } from '../liveness.js';
 import type { Prober } from '../probe/prober.js';
-import { canServe, decide, type Sight, suspects } from './decide.js';
+import { canServe, decide, isDeaf, type Sight, suspects } from './decide.js';
 import { giveShare } from './share.js';
 import {
   lastSign,
@@ -203,6 +203,15 @@ export class ZoneMonitor {
     }
   }
 
+  /** Zones that are seen by probes at most: they hear nothing of ours. */
+  deaf(): Set<string> {
+    const now = this.#ctx.clock.monotonic();
+    const quiet = [...this.#zones.values()].filter(({ liveness }) =>
+      isDeaf(liveness, now, this.#config),
+    );
+    return new Set(quiet.map(({ zone }) => zone.uuid));
+  }
+
   /** All zones with their status, for metrics. */
   zones(): { zone: NatZone; status: ZoneStatus }[] {
     return [...this.#zones.values()].map(({ zone }) => ({
@@ -266,8 +275,13 @@ export class ZoneMonitor {
     if (watched === undefined) return;
     const now = this.#ctx.clock.monotonic();
     const changed = see(watched, seen, now, this.#config);
-    // A loss that could not be acted on is looked at again with every sign.
-    if (changed || watched.liveness.verdict === 'down') this.#consider(uuid);
+    const { verdict } = watched.liveness;
+    const { state } = watched.zone;
+    const idle = state === 'new' || state === 'down';
+    // What could not be acted on is looked at again with every sign.
+    if (changed || verdict === 'down' || (verdict === 'up' && idle)) {
+      this.#consider(uuid);
+    }
   }
 
   /** Acts when what is observed and what is decided differ. */

@@ -48,15 +48,19 @@ export async function giveShare(
       if (target?.value.joining !== true) {
         return { changes: merge(), result: 0 };
       }
+      const deaf = ctx.deaf?.() ?? new Set();
       const all = await findPublics(ctx, eq('kind', 'snat'));
       const moves = planShare({
         to: uuid,
-        zones: placementZones(zones, ledger),
+        zones: placementZones(ctx, zones, ledger),
+        // What a zone would go on announcing is not taken from it.
         publics: all
+          .filter(({ value }) => !deaf.has(value.zone_uuid ?? ''))
           .map(({ value }) => placementPublic(value))
           .filter((view) => view !== null),
         policy: placementPolicy(ctx),
-      }).slice(0, AT_ONCE);
+        most: AT_ONCE,
+      });
       if (moves.length === 0) {
         const record = settled(target.value);
         return { changes: putZones([target], [record]), result: 0 };

@@ -48,11 +48,13 @@ export async function readZones(
 
 /** Zones as placement sees them. */
 export function placementZones(
+  ctx: Pick<NapiContext, 'deaf'>,
   zones: readonly StoredObject<ZoneRecord>[],
   ledger: Ledger,
 ): PlacementZone[] {
+  const deaf = ctx.deaf?.() ?? new Set();
   return zones.map(({ value }) =>
-    placementZone(value, loadOf(ledger, value.uuid)),
+    placementZone(value, loadOf(ledger, value.uuid), deaf.has(value.uuid)),
   );
 }
 

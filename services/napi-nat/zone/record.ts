@@ -69,13 +69,18 @@ export function natZone(record: ZoneRecord): NatZone {
 }
 
 /** What placement sees of a zone. */
-export function placementZone(record: ZoneRecord, load: Load): PlacementZone {
+export function placementZone(
+  record: ZoneRecord,
+  load: Load,
+  deaf = false,
+): PlacementZone {
   return {
     uuid: record.uuid,
     server_uuid: record.server_uuid ?? null,
     state: record.state,
     standby: record.standby,
     weight: record.weight,
+    deaf,
     created: record.created,
     load,
   };

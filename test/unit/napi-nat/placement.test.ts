@@ -37,6 +37,7 @@ function zone(
     state: 'up',
     standby: false,
     weight: 1,
+    deaf: false,
     created: Number(uuid.slice(1)),
     load: { fabrics: 0, addresses: 0 },
     ...fields,
@@ -249,14 +250,26 @@ test('a zone that joins gets its share, heaviest first, and no more', (t) => {
     place('3.3.3.6', 'z2', 1),
   ];
   const zones = ['z1', 'z2', 'z3'].map((each) => carrying(each, publics));
-  const moves = planShare({ to: 'z3', zones, publics, policy: perOwner });
+  const moves = planShare({
+    to: 'z3',
+    zones,
+    publics,
+    policy: perOwner,
+    most: 16,
+  });
   t.deepEqual(moves, [{ ip: '3.3.3.2', to: 'z3' }], 'z1 2, z2 3, z3 4');
   const after = publics.map((each) =>
     each.ip === '3.3.3.2' ? { ...each, zone_uuid: 'z3' } : each,
   );
   const now = ['z1', 'z2', 'z3'].map((each) => carrying(each, after));
   t.deepEqual(
-    planShare({ to: 'z3', zones: now, publics: after, policy: perOwner }),
+    planShare({
+      to: 'z3',
+      zones: now,
+      publics: after,
+      policy: perOwner,
+      most: 16,
+    }),
     [],
     'a second time there is nothing to do',
   );
@@ -269,7 +282,13 @@ test('only a zone that serves gets a share', (t) => {
   for (const state of ['new', 'down', 'draining', 'standby'] as const) {
     const to = zone('z2', { state, standby: state === 'standby' });
     const zones = [from, to];
-    const moves = planShare({ to: 'z2', zones, publics, policy: reserve });
+    const moves = planShare({
+      to: 'z2',
+      zones,
+      publics,
+      policy: reserve,
+      most: 16,
+    });
     t.deepEqual(moves, [], state);
   }
   t.end();
@@ -284,7 +303,7 @@ test('pinned work goes back to its compute node, and never away', (t) => {
     place('3.3.3.5', 'z1', 1, 'b'),
   ];
   const zones = ['z1', 'z2'].map((each) => carrying(each, publics));
-  t.deepEqual(planShare({ to: 'z2', zones, publics, policy }), [
+  t.deepEqual(planShare({ to: 'z2', zones, publics, policy, most: 16 }), [
     { ip: '3.3.3.2', to: 'z2' },
   ]);
   t.end();
