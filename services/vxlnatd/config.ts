@@ -29,6 +29,7 @@ export interface ConfigFile {
     timers?: Partial<TimersDto>;
   };
   probe_vnet?: number;
+  peer_port?: number | null;
   heartbeat?: { interval_ms?: number };
   resync_ms?: number;
   startup_grace_ms?: number;
@@ -68,6 +69,8 @@ export interface Config {
   admin: { host: string; port: number };
   engine: EngineSettings;
   probe_vnet: number;
+  /** UDP port on the underlay where zones ask each other; null: they do not. */
+  peer_port: number | null;
   heartbeat: { interval_ms: number };
   /** Full comparison with the control plane and the kernel this often. */
   resync_ms: number;
@@ -157,6 +160,7 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
       timers,
     }),
     probe_vnet: { type: 'integer', minimum: 0, maximum: 0xffffff },
+    peer_port: { type: ['integer', 'null'], minimum: 1, maximum: 65535 },
     heartbeat: object({ interval_ms: milliseconds }),
     resync_ms: milliseconds,
     startup_grace_ms: { type: 'integer', minimum: 0, maximum: 60_000 },
@@ -217,6 +221,7 @@ export function completeConfig(file: ConfigFile): Config {
       timers: { ...DEFAULT_TIMERS, ...file.engine?.timers },
     },
     probe_vnet: file.probe_vnet ?? 0xffffff,
+    peer_port: file.peer_port === undefined ? 1297 : file.peer_port,
     heartbeat: { interval_ms: file.heartbeat?.interval_ms ?? 200 },
     resync_ms: file.resync_ms ?? 60_000,
     startup_grace_ms: file.startup_grace_ms ?? 2000,

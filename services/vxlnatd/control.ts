@@ -24,6 +24,7 @@ import type { Config } from './config.js';
 import type { Remote, World } from './desired.js';
 import { LazySaver } from './durable.js';
 import type { StatsDto } from './engine.js';
+import { Guard } from './fence/guard.js';
 import { Follower } from './follow.js';
 import { HeartbeatLoop, type HeartbeatStatus } from './heartbeat.js';
 import type { ReconcileStatus } from './reconcile.js';
@@ -61,6 +62,7 @@ export class ControlPlane {
   readonly #saver: LazySaver | null;
   #subscriber: Subscriber | null = null;
   #timer: Timer | null = null;
+  readonly #guard: Guard | null;
 
   constructor(options: ControlOptions) {
     const { config, clock, log } = options;
@@ -99,6 +101,31 @@ export class ControlPlane {
       log,
       intervalMs,
     });
+    this.#guard = this.#makeGuard();
+  }
+
+  /** Self-fencing; null where there is no port for it. */
+  #makeGuard(): Guard | null {
+    const { config, clock, log, stats } = this.#options;
+    if (config.peer_port === null) return null;
+    return new Guard({
+      zone: config.zone_uuid,
+      address: { ip: config.underlay.ip, port: config.peer_port },
+      clock,
+      log,
+      world: () => this.follower.world(),
+      leased: () => this.#leased(),
+      received: () => stats().rx_underlay_packets,
+      onChange: (fence) => this.follower.setFence(fence),
+    });
+  }
+
+  /** An answer counts when what was decided meanwhile is known too. */
+  #leased(): boolean {
+    if (!this.#heartbeat.leased()) return false;
+    if (!this.follower.status().fenced) return true;
+    const { newest_position: newest } = this.#heartbeat.status();
+    return this.follower.position() >= newest;
   }
 
   /** Rules from disk at once, then the control plane. Never rejects. */
@@ -108,6 +135,7 @@ export class ControlPlane {
     this.follower.start(stored);
     this.#subscribe();
     this.#heartbeat.start();
+    await this.#guard?.start();
     this.#timer = clock.every(config.resync_ms, () => {
       this.compare().catch((err) => log.warn({ err }, 'full comparison'));
     });
@@ -134,6 +162,7 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#heartbeat.stop();
+    this.#guard?.stop();
     await this.#subscriber?.stop();
     this.follower.stop();
     this.#http.close();

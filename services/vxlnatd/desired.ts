@@ -152,10 +152,16 @@ export interface Self {
  * IPs into the engine: one that nobody has announced yet can be served at
  * once. What differs is which public IPs are announced and which UL3 addresses
  * are served.
- * @param announce false while it is not yet known whom the addresses belong
- *   to now (a restart after a failover must not take them back)
+ * @param announce false while it is not known whom the addresses belong to now
+ *   (a restart after a failover must not take them back, nor one cut off)
+ * @param withheld public IPs that are known to be another's by now
  */
-export function desiredOf(world: World, self: Self, announce = true): Desired {
+export function desiredOf(
+  world: World,
+  self: Self,
+  announce = true,
+  withheld: ReadonlySet<string> = new Set(),
+): Desired {
   const ul3s = new Set([self.ul3_ip]);
   const takeovers = new Set<string>();
   const claims = new Set<string>();
@@ -174,7 +180,8 @@ export function desiredOf(world: World, self: Self, announce = true): Desired {
   const announced = new Set<string>();
   for (const address of world.publics.values()) {
     routed.add(address.ip);
-    if (announce && address.zone_uuid === self.zone_uuid) {
+    const mine = address.zone_uuid === self.zone_uuid;
+    if (announce && mine && !withheld.has(address.ip)) {
       announced.add(address.ip);
     }
   }

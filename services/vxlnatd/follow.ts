@@ -28,6 +28,7 @@ import {
   type World,
   worldOf,
 } from './desired.js';
+import { type Fence, OPEN } from './fence/fence.js';
 import { dataplaneOf } from './snapshot.js';
 
 /** What a `ul3_mapping` item carries. */
@@ -56,6 +57,8 @@ export interface FollowStatus {
   /** Whether the world came from the control plane since the start. */
   bootstrapped: boolean;
   announcing: boolean;
+  /** Announcements are withheld: the lease ran out, and peers know better. */
+  fenced: boolean;
   bootstraps: number;
   changes: number;
   /** Full comparisons that found a difference at the same position. */
@@ -66,9 +69,11 @@ export class Follower {
   readonly #options: FollowerOptions;
   #world: World = emptyWorld();
   #grace: Timer | null = null;
+  #fence: Fence = OPEN;
   readonly #status: FollowStatus = {
     bootstrapped: false,
     announcing: false,
+    fenced: false,
     bootstraps: 0,
     changes: 0,
     drifts: 0,
@@ -111,7 +116,16 @@ export class Follower {
   }
 
   desired(): Desired {
-    return desiredOf(this.#world, this.#options.self, this.#status.announcing);
+    const { all, lost } = this.#fence;
+    const announce = this.#status.announcing && !all;
+    return desiredOf(this.#world, this.#options.self, announce, lost);
+  }
+
+  /** What must not be announced although the world says so. */
+  setFence(fence: Fence): void {
+    this.#fence = fence;
+    this.#status.fenced = fence.all || fence.lost.size > 0;
+    this.#options.onChange(true);
   }
 
   status(): FollowStatus {

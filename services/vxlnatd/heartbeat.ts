@@ -19,6 +19,10 @@ import type { Logger } from '#lib/service/log.js';
 /** No progress for this long means that the packet worker hangs. */
 const STALL_MS = 3000;
 
+/** A lease lasts this many beats, and never shorter than this. */
+const LEASE_BEATS = 5;
+const LEASE_MIN_MS = 1000;
+
 /** Watches a counter that rises while its owner is alive. */
 export class Watch {
   readonly #progress: () => number;
@@ -73,6 +77,7 @@ export class HeartbeatLoop {
   readonly #options: HeartbeatOptions;
   #timer: Timer | null = null;
   #busy = false;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   readonly #status: HeartbeatStatus = {
     sent: 0,
     failed: 0,
@@ -100,11 +105,22 @@ export class HeartbeatLoop {
     return { ...this.#status };
   }
 
+  /**
+   * Whether a beat was answered lately: napi-nat knows of this zone and could
+   * tell it what it decided.
+   */
+  leased(): boolean {
+    const { clock, intervalMs } = this.#options;
+    const limit = Math.max(LEASE_MIN_MS, intervalMs * LEASE_BEATS);
+    return clock.monotonic() - this.#answeredAt <= limit;
+  }
+
   /** Sends one beat unless one is under way; never rejects. */
   async once(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
     const was = this.#status.ok;
+    const began = this.#options.clock.monotonic();
     const { log } = this.#options;
     try {
       this.#status.sent += 1;
@@ -113,6 +129,7 @@ export class HeartbeatLoop {
         log.info({ from: this.#status.state, to: reply.state }, 'zone state');
       }
       this.#status.ok = true;
+      this.#answeredAt = began;
       this.#status.state = reply.state;
       this.#status.newest_position = reply.position;
       if (!was) log.info('heartbeats are answered');
