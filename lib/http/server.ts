@@ -176,7 +176,7 @@ async function answer(
     for (const hook of options.before ?? []) await hook(request);
     reply = await route.handler(request);
   } catch (error) {
-    reply = failed(request, error);
+    reply = failed(request, error, options.explain?.(error));
   }
   return {
     ...reply,
@@ -184,11 +184,12 @@ async function answer(
   };
 }
 
-function failed(request: Request, error: unknown): Reply {
+/** @param told what to answer with, when that is not the error itself */
+function failed(request: Request, error: unknown, told = error): Reply {
   if (isUnexpected(error)) {
     request.log.error({ err: error }, 'request failed unexpectedly');
   }
-  return replyError(error);
+  return replyError(told);
 }
 
 function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {

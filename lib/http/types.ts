@@ -82,6 +82,8 @@ export interface ServerOptions {
   headers?: (request: Request) => Record<string, string>;
   /** Run before the handler, after routing; may throw ServiceError. */
   before?: Hook[];
+  /** What to answer with instead of what a hook or a handler threw. */
+  explain?: (error: unknown) => unknown;
   /** Add Content-MD5 of the body, as CloudAPI does. */
   contentMd5?: boolean;
   /** Name of the header with the request id; default `x-request-id`. */

@@ -70,6 +70,7 @@ import { pingRoutes } from './routes/ping.js';
 import { searchRoutes } from './routes/search.js';
 import { ul3MappingRoutes } from './routes/ul3-mappings.js';
 import { openStore } from './store/open.js';
+import { storeRefusal } from './store/refusal.js';
 import { createSvpService } from './svp/service.js';
 import { createTurns } from './turns.js';
 import { refuseNonObject } from './validate/params.js';
@@ -160,6 +161,7 @@ function serverOf(ctx: NapiContext, metrics: NapiMetrics): HttpServer {
     versions: VERSIONS,
     maxBodyBytes: MAX_BODY_BYTES,
     before: [({ body }) => refuseNonObject(body)],
+    explain: storeRefusal,
     headers: () => ({ 'x-server-name': hostname() }),
     onReply: metrics.replied,
     clock: ctx.clock,
