@@ -8,13 +8,15 @@
  * again in the order it was given back.
  */
 
-import test from 'tape';
+import test, { type Test } from 'tape';
 import {
   addFabric,
   type NatWorld,
   startWorld,
   uuidOf,
+  type WorldOptions,
 } from '#test/nat-world.js';
+import { freshAddress } from '#test/postgres.js';
 
 const OWNER = uuidOf(1, 1);
 const CN = uuidOf(9, 1);
@@ -54,8 +56,8 @@ function byLastOctet(a: string, b: string): number {
   return Number(a.split('.')[3]) - Number(b.split('.')[3]);
 }
 
-test('a /24 is given out exactly once, then again oldest first', async (t) => {
-  const world = await startWorld(t, { nat_reform: false });
+async function fill(t: Test, config: WorldOptions['config'] = {}) {
+  const world = await startWorld(t, { nat_reform: false, config });
   // 10.1.1.2 - .250, all of them for NICs: the gateway is .1.
   const { uuid } = await addFabric(world, OWNER, 2, '10.1.1.0/24');
   const answers = await Promise.all(
@@ -91,7 +93,13 @@ test('a /24 is given out exactly once, then again oldest first', async (t) => {
     'longest free first',
   );
   t.equal((await provision(world, uuid, 5000)).status, 507, 'full again');
-});
+}
+
+test('a /24 is given out exactly once, then again oldest first', (t) =>
+  fill(t));
+
+test('so it is on PostgreSQL', async (t) =>
+  fill(t, { store: { postgres: await freshAddress() } }));
 
 test('NICs come and go at once and no address has two', async (t) => {
   const world = await startWorld(t, { nat_reform: false });

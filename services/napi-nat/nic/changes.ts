@@ -81,6 +81,16 @@ function isGatewayOf(nic: NicRecord, network: NetworkRecord): boolean {
   return network.fabric === true && nic.ipaddr === network.gateway;
 }
 
+/** A NIC with its network as it is once the NIC is there. */
+export function nicAt(
+  nic: NicRecord,
+  network: StoredObject<NetworkRecord> | null,
+): NicAt {
+  if (!network || !isGatewayOf(nic, network.value)) return { nic, network };
+  const value = provisioned(network.value, true, false);
+  return { nic, network: { ...network, value } };
+}
+
 /**
  * The networks' own records. The one that a NIC is on is put again even when
  * nothing in it changes, so that a network cannot go while a NIC comes.

@@ -10,7 +10,13 @@ import type { IpClaim } from '../ip/choose.js';
 import { networkTurn } from '../network/turn.js';
 import { duplicate, invalid } from '../validate/params.js';
 import { createAddressSource, setAddress } from './address.js';
-import { consequences, type NicAt, nicEvent, putNic } from './changes.js';
+import {
+  consequences,
+  type NicAt,
+  nicAt,
+  nicEvent,
+  putNic,
+} from './changes.js';
 import { type CreateInput, refuseUnderlay } from './input.js';
 import { createMacChooser } from './mac.js';
 import { placeNic } from './place.js';
@@ -86,7 +92,7 @@ export async function createNic(
         setAddress(nic, taken);
         own.requests.push(taken.request);
       }
-      const at: NicAt = { nic, network };
+      const at = nicAt(nic, network);
       own.requests.unshift(...putNic(nic, null));
       own.events.push(nicEvent(at, ['create']));
       const rest = await consequences(ctx, null, at);

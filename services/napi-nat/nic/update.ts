@@ -25,6 +25,7 @@ import {
   consequences,
   NIC_CHANGES,
   type NicAt,
+  nicAt,
   nicEvent,
   putNic,
 } from './changes.js';
@@ -105,8 +106,8 @@ async function move(
     requests.push(...(await releaseIp(ctx, old, ipaddr, holder)));
   }
   setAddress(nic, taken);
-  const { network } = taken;
-  return { at: { nic, network }, changes: { requests, events: [] } };
+  const at = nicAt(nic, taken.network);
+  return { at, changes: { requests, events: [] } };
 }
 
 function placed(input: UpdateInput) {
