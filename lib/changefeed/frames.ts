@@ -50,8 +50,11 @@ export interface Item {
 
 /** What a publisher sends to our own subscriber. */
 export type Message =
-  | { type: 'answer'; position: number; resumed: boolean }
+  /** Without a position from a publisher that has not our extension. */
+  | { type: 'answer'; position: number | null; resumed: boolean }
   | { type: 'item'; item: Item }
+  /** What such a publisher sends: something changed. */
+  | { type: 'change' }
   | { type: 'heartbeat'; position: number }
   | { type: 'unknown'; why: string };
 
@@ -258,6 +261,9 @@ export function parseMessage(text: string): Message {
 
 function parseAnswer(json: Json): Message {
   const { position, resumed } = json;
+  if (position === undefined && resumed === undefined) {
+    return { type: 'answer', position: null, resumed: false };
+  }
   if (!Number.isSafeInteger(position) || typeof resumed !== 'boolean') {
     return { type: 'unknown', why: 'an answer without position' };
   }
@@ -266,11 +272,14 @@ function parseAnswer(json: Json): Message {
 
 function parseItem(json: Json): Message {
   const { changeKind, changedResourceId, seq, prev, object, published } = json;
-  const isItem =
+  const isChange =
     isObject(changeKind) &&
     typeof changeKind['resource'] === 'string' &&
     Array.isArray(changeKind['subResources']) &&
-    typeof changedResourceId === 'string' &&
+    typeof changedResourceId === 'string';
+  if (isChange && seq === undefined) return { type: 'change' };
+  const isItem =
+    isChange &&
     Number.isSafeInteger(seq) &&
     Number.isSafeInteger(prev) &&
     typeof object === 'object';

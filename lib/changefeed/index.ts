@@ -40,6 +40,10 @@
  * - The subscriber registers before it bootstraps, so that the snapshot and
  *   the items overlap; items that the snapshot has are dropped by position.
  *
+ * At a publisher without the extension, which is npm `changefeed`'s own, the
+ * subscriber can tell neither gaps nor positions, and items come without their
+ * object: each tells it to bootstrap again.
+ *
  * Failure. A lost connection is resumed from the last position; when the
  * journal no longer reaches so far back (`resumed` false), or `prev` is not
  * what was received last, the subscriber bootstraps again. A line that is

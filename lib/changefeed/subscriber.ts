@@ -87,6 +87,8 @@ interface Line {
   draining: boolean;
   paused: boolean;
   answered: boolean;
+  /** The publisher has not our extension. */
+  plain: boolean;
   /** The position it asked to resume from. */
   resume: number | null;
   /** What the next item's `prev` has to be. */
@@ -152,6 +154,7 @@ class ResumingSubscriber implements Subscriber {
       draining: false,
       paused: false,
       answered: false,
+      plain: false,
       resume: null,
       expected: 0,
       heard: clock.monotonic(),
@@ -236,6 +239,8 @@ class ResumingSubscriber implements Subscriber {
       this.#leave(line, 'no answer before the first item');
     } else if (message.type === 'heartbeat') {
       this.#moveTo(message.position);
+    } else if (message.type === 'change') {
+      await this.#changed(line);
     } else {
       await this.#item(line, message.item);
     }
@@ -243,17 +248,19 @@ class ResumingSubscriber implements Subscriber {
 
   async #answered(
     line: Line,
-    answer: { position: number; resumed: boolean },
+    answer: { position: number | null; resumed: boolean },
   ): Promise<void> {
     line.answered = true;
     this.#watch(line);
-    if (answer.resumed && line.resume !== null) {
+    if (answer.position === null) {
+      line.plain = true;
+      await this.#bootstrap(0);
+    } else if (answer.resumed && line.resume !== null) {
       line.expected = line.resume;
     } else {
       if (line.resume !== null) this.#gap('the journal no longer has it all');
       line.expected = answer.position;
-      this.#status.bootstraps += 1;
-      const state = await this.#options.onBootstrap(answer.position);
+      const state = await this.#bootstrap(answer.position);
       this.#status.position = state;
       this.#options.onPosition?.(state);
       if (line !== this.#line) return;
@@ -267,6 +274,25 @@ class ResumingSubscriber implements Subscriber {
     this.#status.connections += 1;
     this.#backoff.reset();
     this.#options.log.info({ ...this.#status }, 'following the changefeed');
+  }
+
+  #bootstrap(registered: number): Promise<number> {
+    this.#status.bootstraps += 1;
+    return this.#options.onBootstrap(registered);
+  }
+
+  /**
+   * A change without its object, at a publisher without positions: the state
+   * is fetched again, once for all changes that wait.
+   */
+  async #changed(line: Line): Promise<void> {
+    if (!line.plain) {
+      this.#leave(line, 'an item without position');
+      return;
+    }
+    this.#status.items += 1;
+    if (line.queue.some(({ type }) => type === 'change')) return;
+    await this.#bootstrap(0);
   }
 
   async #item(line: Line, item: Item): Promise<void> {

@@ -362,26 +362,6 @@ test('an item whose predecessor is missing is a gap', async (t) => {
   server.close();
 });
 
-test('a publisher without our extension is not followed', async (t) => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  await new Promise((resolve) => server.once('listening', resolve));
-  let registrations = 0;
-  server.on('connection', (socket: WebSocket) => {
-    socket.once('message', () => {
-      registrations += 1;
-      socket.send('{"bootstrapRoutes":[]}');
-    });
-  });
-  const { port } = server.address() as { port: number };
-  const { subscriber } = follow(port, memoryJournal());
-  await until('another try', () => registrations > 2);
-  t.equal(subscriber.status().bootstraps, 0);
-  t.notOk(subscriber.status().connected);
-  await subscriber.stop();
-  for (const client of server.clients) client.terminate();
-  server.close();
-});
-
 test('a slow listener is disconnected, and nobody else', async (t) => {
   const journal = memoryJournal();
   const feed = await startFeed(journal, 0, {
