@@ -11,6 +11,8 @@
 import type { Clock } from '#lib/clock.js';
 import { missingParameter, ServiceError } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
+import type { BgpStatus } from './announce/bgp.js';
+import { shownBgp } from './announce/bgp-settings.js';
 import type { Config } from './config.js';
 import type { World } from './desired.js';
 import type {
@@ -48,6 +50,8 @@ export interface AdminView {
   world: (() => World) | null;
   uptimeMs: () => number;
   threads: () => ThreadTime[];
+  /** Null unless public IPs are announced by BGP. */
+  bgp: () => BgpStatus | null;
   /** Null when no sessions are logged. */
   natLog: (() => NatLogStats) | null;
 }
@@ -107,6 +111,9 @@ function unreadiness(view: AdminView): string[] {
   if (follow !== undefined && !follow.announcing) {
     reasons.push('waiting for the control plane');
   }
+  if (view.bgp()?.neighbors.every(({ established }) => !established)) {
+    reasons.push('no BGP session is established');
+  }
   const own = view.config.external.ip;
   if (own !== null && view.applied.routed.has(own)) {
     reasons.push(
@@ -148,6 +155,7 @@ function health(view: AdminView): Reply {
       one_to_ones: view.applied.entries.size,
       announced: [...view.applied.announced].sort(),
       ul3s: [...view.applied.ul3s].sort(),
+      bgp: view.bgp(),
       uptime_ms: Math.round(view.uptimeMs()),
     },
   };
@@ -302,6 +310,7 @@ export function adminRoutes(view: AdminView): Route[] {
       body: {
         ...view.config,
         engine: { ...view.config.engine, seed: null },
+        bgp: shownBgp(view.config.bgp),
         generation: view.reconcile().passes,
         position: view.reconcile().position,
         digest: view.reconcile().digest,

@@ -17,6 +17,7 @@ import type { Logger } from '#lib/service/log.js';
 import { createSvpClient, type SvpClient } from '#lib/svp/client.js';
 import type { LogLoop } from '#lib/svp/log-loop.js';
 import { adminRoutes } from './admin.js';
+import { placementOf } from './announce/placement.js';
 import { type Config, engineConfig, ioConfig } from './config.js';
 import { ControlPlane } from './control.js';
 import { LazySaver } from './durable.js';
@@ -135,11 +136,15 @@ export class App {
       this.#deps.runIp,
       clock,
       log,
+      placementOf(
+        this.#config.zone_uuid,
+        () => this.#control?.follower ?? null,
+      ),
     );
-    this.#onStop(() => kernel.close());
+    this.#onStop(() => kernel.close(this.#handOver));
     await kernel.prepare();
     await this.#startLoop(engine, kernel, resolver);
-    await this.#startAdmin(engine, resolver, started);
+    await this.#startAdmin(engine, kernel, resolver, started);
     await this.#control?.start();
     if (svp !== null) this.#startShootdowns(svp, resolver);
   }
@@ -301,6 +306,7 @@ export class App {
 
   async #startAdmin(
     engine: Engine,
+    kernel: Kernel,
     resolver: Resolver,
     started: number,
   ): Promise<void> {
@@ -333,6 +339,7 @@ export class App {
         uptimeMs: () => clock.monotonic() - started,
         threads: threadTimes,
         natLog: this.#natLog && (() => this.#logStats()),
+        bgp: () => kernel.bgp?.() ?? null,
       }),
     );
     this.address = await server.listen(host, port);

@@ -8,8 +8,17 @@
  */
 
 import type { LogLevel } from '#lib/service/log.js';
+import {
+  BGP_SCHEMA,
+  type BgpConfig,
+  type BgpFile,
+  completeBgp,
+} from './announce/bgp-settings.js';
 import type { EngineConfigDto, IoConfigDto, TimersDto } from './engine.js';
 import type { NatLogConfig } from './nat-log/nat-log.js';
+
+/** How the external network learns which public IPs are here. */
+export type Announce = 'arp' | 'bgp' | 'none';
 
 /** The file as people write it; everything that has a default may be absent. */
 export interface ConfigFile {
@@ -21,7 +30,8 @@ export interface ConfigFile {
   tun?: { name?: string; mtu?: number };
   io?: IoConfigDto['kind'];
   xdp?: { lanes?: number; pins?: string | null };
-  announce?: 'arp' | 'none';
+  announce?: Announce;
+  bgp?: BgpFile | null;
   manage_os?: boolean;
   state_directory?: string | null;
   admin?: { host?: string; port?: number };
@@ -63,7 +73,9 @@ export interface Config {
   io: IoConfigDto['kind'];
   /** `pins`: where on a BPF file system the XDP program survives a restart. */
   xdp: { lanes: number; pins: string | null };
-  announce: 'arp' | 'none';
+  announce: Announce;
+  /** Null unless `announce` is `bgp`. */
+  bgp: BgpConfig | null;
   manage_os: boolean;
   state_directory: string | null;
   admin: { host: string; port: number };
@@ -145,7 +157,8 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
       lanes: { type: 'integer', minimum: 0, maximum: 64 },
       pins: { type: ['string', 'null'], pattern: '^/.+[^/]$' },
     }),
-    announce: { enum: ['arp', 'none'] },
+    announce: { enum: ['arp', 'bgp', 'none'] },
+    bgp: BGP_SCHEMA,
     manage_os: { type: 'boolean' },
     state_directory: { type: ['string', 'null'], minLength: 1 },
     admin: object({ host, port }),
@@ -206,6 +219,7 @@ export function completeConfig(file: ConfigFile): Config {
       pins: file.xdp?.pins === undefined ? '/sys/fs/bpf/vxlnat' : file.xdp.pins,
     },
     announce: file.announce ?? (file.external?.interface ? 'arp' : 'none'),
+    bgp: file.announce === 'bgp' && file.bgp ? completeBgp(file.bgp) : null,
     manage_os: file.manage_os ?? true,
     state_directory: file.state_directory ?? null,
     admin: { host: '127.0.0.1', port: 2960, ...file.admin },
@@ -260,6 +274,9 @@ export function configFaults(
   }
   if (config.announce === 'arp' && config.external.interface === null) {
     faults.push('/external/interface: missing; announce "arp" answers on it');
+  }
+  if (config.announce === 'bgp' && config.bgp === null) {
+    faults.push('/bgp: missing; announce "bgp" needs its neighbors');
   }
   if (config.nat_log?.ipfix === null && config.nat_log.file === null) {
     faults.push('/nat_log: give ipfix or file, or leave nat_log out');

@@ -9,6 +9,7 @@
  */
 
 import type { AdminView } from './admin.js';
+import type { NeighborStatus } from './announce/bird-answers.js';
 import type { PublicCountsDto, StatsDto, VnetCountsDto } from './engine.js';
 
 /** The engine's values that go up and down; all others are totals. */
@@ -194,6 +195,37 @@ function natLogMetrics(view: AdminView): string {
   ].join('');
 }
 
+function bgpMetrics(view: AdminView): string {
+  const bgp = view.bgp();
+  if (bgp === null) return '';
+  const each = (value: (neighbor: NeighborStatus) => number) =>
+    bgp.neighbors.map((neighbor): [string, number] => [
+      `neighbor="${neighbor.ip}"`,
+      value(neighbor),
+    ]);
+  return [
+    family(
+      'bgp_established',
+      'gauge',
+      'BGP session up.',
+      each(({ established }) => (established ? 1 : 0)),
+    ),
+    family(
+      'bgp_bfd_up',
+      'gauge',
+      'BFD session up.',
+      each(({ bfd }) => (bfd === 'Up' ? 1 : 0)),
+    ),
+    family(
+      'bgp_exported',
+      'gauge',
+      'Public IPs announced to it.',
+      each(({ exported }) => exported),
+    ),
+    metric('bgp_restarts', 'counter', 'BIRD started again.', bgp.restarts),
+  ].join('');
+}
+
 /** The whole page. */
 export async function exposition(view: AdminView): Promise<string> {
   const resolver = view.resolver();
@@ -247,6 +279,7 @@ export async function exposition(view: AdminView): Promise<string> {
     dropMetrics(view),
     pathMetrics(view),
     natLogMetrics(view),
+    bgpMetrics(view),
     await inspectedMetrics(view),
   );
   return pages.join('');

@@ -37,7 +37,7 @@ napi-nat (CONFIG with a "napi" section) or from a file (RULES).
       --underlay DEVICE    take VXLAN on this device only
       --vxlan-port PORT    VXLAN port (4789)
       --external DEVICE    answer ARP for public IPs on this device
-      --announce HOW       arp or none
+      --announce HOW       arp, bgp (with a CONFIG) or none
       --tun NAME           TUN device for public IPs (vxn0)
       --tun-mtu BYTES      its MTU (1500)
       --inner-mtu BYTES    longest inner packet (1446)
@@ -147,8 +147,10 @@ function admin(value: string | undefined) {
 
 function announce(value: string | undefined) {
   if (value === undefined) return {};
-  if (value === 'arp' || value === 'none') return { announce: value } as const;
-  throw new UsageError(`--announce: "${value}" is neither arp nor none`);
+  if (value === 'arp' || value === 'bgp' || value === 'none') {
+    return { announce: value } as const;
+  }
+  throw new UsageError(`--announce: "${value}" is not arp, bgp or none`);
 }
 
 /** Leaves out what was not given, so that it overlays nothing. */

@@ -176,6 +176,7 @@ export class Reconciler {
   async withdraw(): Promise<void> {
     this.stop();
     await this.settled();
+    await this.#options.kernel.leave?.();
     const none: Desired = nothingApplied();
     const steps = plan(none, this.applied).filter((s) => !isEngineStep(s));
     this.#report(await this.#apply(steps));

@@ -69,7 +69,7 @@ export class MiniNapi {
   port = 0;
   svpPort = 0;
 
-  async start(port = 0, svpPort = 0): Promise<void> {
+  async start(port = 0, svpPort = 0, host = '127.0.0.1'): Promise<void> {
     const publisher = createPublisher({
       journal: this.journal,
       resources: Object.entries(SUB_RESOURCES).map(([resource, subs]) => ({
@@ -94,7 +94,7 @@ export class MiniNapi {
     );
     this.#http = http;
     this.#publisher = publisher;
-    this.port = (await http.listen('127.0.0.1', port)).port;
+    this.port = (await http.listen(host, port)).port;
     this.#svp = createSvpServer({
       log,
       backend: {
@@ -107,7 +107,7 @@ export class MiniNapi {
         },
       },
     });
-    this.svpPort = (await this.#svp.listen('127.0.0.1', svpPort)).port;
+    this.svpPort = (await this.#svp.listen(host, svpPort)).port;
   }
 
   async stop(): Promise<void> {

@@ -6,7 +6,8 @@
  * The kernel's share of a zone, seen as steps and an observation:
  *
  *   route     PUBLIC/32 dev TUN              public IPs enter the engine
- *   announce  proxy neighbour on external    ARP is answered for them
+ *   announce  proxy neighbour on external    ARP is answered for them, or
+ *             (announce/bgp.ts)              BGP says that they are here
  *   take      UL3/32 dev UNDERLAY label :v   another zone's UL3 (takeover)
  *   claim     gratuitous ARP on underlay     neighbours learn of it at once
  *
@@ -15,6 +16,7 @@
  * never touches what others configured.
  */
 
+import type { BgpStatus } from '../announce/bgp.js';
 import type { OsStep } from '../plan.js';
 
 /** What the kernel holds of ours. */
@@ -32,6 +34,13 @@ export interface Kernel {
   observe(): Promise<Observed | null>;
   /** One outcome for each step: null, or what went wrong. Never throws. */
   run(steps: OsStep[]): Promise<(string | null)[]>;
-  /** Stops timers of repeated announcements. */
-  close(): void;
+  /** Before an end: draws traffic away while it is still translated. */
+  leave?(): Promise<void>;
+  /**
+   * Stops timers of repeated announcements.
+   * @param keep leaves what goes on without us to a successor
+   */
+  close(keep: boolean): Promise<void> | void;
+  /** Of announcement by BGP. */
+  bgp?(): BgpStatus;
 }

@@ -92,6 +92,7 @@ export async function setUp(t: Test) {
       uptimeMs: () => 7_260_000,
       threads: () => [{ name: 'vxlnat-lane0', seconds: 1.5 }],
       natLog: () => ({ events: 7, lost: 1 }),
+      bgp: () => null,
     }),
   );
   const ask: Live['ask'] = async (url, method) => {

@@ -102,7 +102,7 @@ test('every fault names the option or the path', (t) => {
     ['timer name', ['--timer=tpc=1'], WHOLE, /--timer: "tpc=1" is not NAME/],
     ['timer value', ['--timer=udp=x'], WHOLE, /--timer udp: "x" is not/],
     ['admin', ['--admin=2960'], WHOLE, /--admin: "2960" is not of the form/],
-    ['announce', ['--announce=bgp'], WHOLE, /--announce: "bgp" is neither/],
+    ['announce', ['--announce=rip'], WHOLE, /--announce: "rip" is not/],
     [
       'port order',
       [],

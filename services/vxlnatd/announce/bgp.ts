@@ -1,0 +1,345 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * Announcement by BGP, through BIRD.
+ *
+ * Purpose. Upstream routers learn which public IPs this zone serves, and only
+ * those (RFD 158, "External network routing requirements").
+ *
+ *     plan --announce, withdraw--> Speaker --bird.conf, birdc--> BIRD == upstream
+ *                                     ^---- every second: what is exported?
+ *
+ * Life of an address. `wanted` while the plan wants it. One that another zone
+ * has now is kept for `drain_ms`, asking upstream to use any other way, while
+ * the engine still translates what comes; so there is always a way. Any other
+ * that is withdrawn goes at once. After a start, what BIRD still announces for
+ * our predecessor is held until the control plane has said what is ours: a
+ * restart is not seen outside.
+ *
+ * Failure. A configuration that BIRD refuses is not put in place, and the
+ * steps behind it fail. A BIRD that is gone is started again; upstream keeps
+ * our routes meanwhile (graceful restart). Should this daemon be gone for good,
+ * BIRD goes on announcing, but at the place in the journal where the addresses
+ * were ours: the zone that got them after us wins (`medAt`).
+ */
+
+import type { Clock, Timer } from '#lib/clock.js';
+import type { Logger } from '#lib/service/log.js';
+import type { BgpConfig } from './bgp-settings.js';
+import type { Bird } from './bird.js';
+import {
+  addressesIn,
+  bfdStatesIn,
+  type NeighborStatus,
+  NO_SESSION,
+  routeCountIn,
+  type SessionState,
+  statesIn,
+} from './bird-answers.js';
+import {
+  birdConfig,
+  medAt,
+  protocolOf,
+  type Served,
+  servedIn,
+  WORST_MED,
+} from './bird-config.js';
+import type { Placement } from './placement.js';
+
+export interface BgpStatus {
+  /** Addresses that BIRD is told to announce. */
+  announced: number;
+  /** Of them, those that are about to go, or held for a predecessor. */
+  leaving: number;
+  /** How often BIRD had to be started again. */
+  restarts: number;
+  neighbors: NeighborStatus[];
+}
+
+export interface SpeakerOptions {
+  config: BgpConfig;
+  externalIp: string | null;
+  bird: Bird;
+  placement: Placement;
+  clock: Clock;
+  log: Logger;
+}
+
+interface Entry extends Served {
+  /** The plan wants it. */
+  wanted: boolean;
+  /** When it goes, on the monotonic clock; null: nobody has said. */
+  until: number | null;
+}
+
+const LOOK_MS = 1000;
+/** How long, and how often in it, BIRD is looked at after a change. */
+const EXPORT_MS = 2000;
+const GLANCE_MS = 20;
+
+function without(all: Iterable<string>, those: Set<string>): string[] {
+  return [...all].filter((ip) => !those.has(ip));
+}
+
+export class Speaker {
+  readonly #options: SpeakerOptions;
+  readonly #entries = new Map<string, Entry>();
+  #neighbors: NeighborStatus[];
+  #restarts = 0;
+  /** One conversation with BIRD at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #looking: Timer | null = null;
+  #busy = false;
+  /** What BIRD was told last. */
+  #loaded = '';
+
+  constructor(options: SpeakerOptions) {
+    this.#options = options;
+    this.#neighbors = options.config.neighbors.map(({ ip }) => ({
+      ip,
+      ...NO_SESSION,
+      bfd: null,
+      exported: 0,
+    }));
+  }
+
+  /**
+   * Has BIRD run with our configuration.
+   * @throws an Error with what BIRD said
+   */
+  async prepare(): Promise<void> {
+    const { bird, clock } = this.#options;
+    const alive = await bird.ask('show status').then(
+      () => true,
+      () => false,
+    );
+    const before = await bird.read();
+    if (alive) {
+      for (const served of servedIn(before)) {
+        if (served.leaving) continue;
+        this.#entries.set(served.ip, { ...served, wanted: false, until: null });
+      }
+    }
+    const text = this.#text();
+    if (!alive) {
+      await bird.write(text);
+      await bird.start(false);
+    } else if (text !== before) {
+      await bird.load(text);
+    }
+    this.#loaded = text;
+    this.#looking = clock.every(LOOK_MS, () => void this.look());
+    await this.look();
+  }
+
+  /** Announces; null, or what went wrong. Never throws. */
+  announce(ips: string[]): Promise<string | null> {
+    const position = this.#options.placement.position();
+    const med = position === null ? null : medAt(position);
+    for (const ip of ips) {
+      // What is announced already goes on as it is: nothing moves upstream.
+      const old = this.#entries.get(ip);
+      const kept = old !== undefined && !old.leaving ? old.med : med;
+      const entry = { ip, med: kept, leaving: false, wanted: true };
+      this.#entries.set(ip, { ...entry, until: null });
+    }
+    return this.#commit();
+  }
+
+  /** Withdraws; null, or what went wrong. Never throws. */
+  withdraw(ips: string[]): Promise<string | null> {
+    const { placement, clock, config } = this.#options;
+    for (const ip of ips) {
+      const entry = this.#entries.get(ip);
+      if (entry === undefined) continue;
+      entry.wanted = false;
+      if (!placement.settled()) continue;
+      if (!placement.elsewhere(ip)) this.#entries.delete(ip);
+      else {
+        entry.leaving = true;
+        if (entry.med !== null) entry.med = WORST_MED;
+        entry.until = clock.monotonic() + config.drain_ms;
+      }
+    }
+    clock.after(config.drain_ms, () => void this.look());
+    return this.#commit();
+  }
+
+  /**
+   * Withdraws everything and waits until upstream has turned away, while what
+   * comes is still translated. Never throws.
+   */
+  async leave(): Promise<void> {
+    const { clock, config, log } = this.#options;
+    if (this.#entries.size === 0) return;
+    this.#entries.clear();
+    const fault = await this.#commit();
+    if (fault !== null) log.error({ fault }, 'BGP withdrawal');
+    await new Promise<void>((done) => clock.after(config.drain_ms, done));
+  }
+
+  status(): BgpStatus {
+    const entries = [...this.#entries.values()];
+    return {
+      announced: entries.length,
+      leaving: entries.filter((entry) => !entry.wanted).length,
+      restarts: this.#restarts,
+      neighbors: this.#neighbors,
+    };
+  }
+
+  /** Looks at BIRD, and mends what is not as it should be. Never throws. */
+  async look(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    await this.#inTurn(() => this.#lookNow()).catch((err) => {
+      this.#options.log.error({ err }, 'BIRD');
+    });
+    this.#busy = false;
+  }
+
+  /**
+   * Ends the watch.
+   * @param keep leaves BIRD announcing, for a successor
+   */
+  async close(keep: boolean): Promise<void> {
+    if (this.#looking === null) return;
+    this.#looking.cancel();
+    await this.#turn;
+    if (keep) return;
+    await this.#options.bird.ask('down').catch((err) => {
+      this.#options.log.warn({ err }, 'BIRD does not end');
+    });
+  }
+
+  #text(): string {
+    const { config, externalIp } = this.#options;
+    return birdConfig(config, externalIp, this.#entries.values());
+  }
+
+  async #lookNow(): Promise<void> {
+    const states = await this.#states().catch(() => this.#restart());
+    if (!(await this.#observe(states))) this.#loaded = '';
+    this.#expire();
+    await this.#load();
+  }
+
+  async #states(): Promise<Map<string, SessionState>> {
+    return statesIn(await this.#options.bird.ask('show protocols "up_*"'));
+  }
+
+  async #restart(): Promise<Map<string, SessionState>> {
+    const { bird, config, log } = this.#options;
+    log.warn('BIRD does not answer: starting it');
+    this.#restarts += 1;
+    const text = this.#text();
+    await bird.write(text);
+    await bird.start(config.graceful_restart_seconds > 0);
+    this.#loaded = text;
+    return new Map();
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(action);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Drops what is due. */
+  #expire(): void {
+    const { placement, clock, config } = this.#options;
+    const now = clock.monotonic();
+    for (const [ip, entry] of this.#entries) {
+      if (entry.wanted) continue;
+      // The pass that announces what is ours comes after the news.
+      if (entry.until === null && placement.settled()) {
+        entry.until = now + Math.max(LOOK_MS, config.drain_ms);
+      }
+      if (entry.until !== null && now >= entry.until) this.#entries.delete(ip);
+    }
+  }
+
+  /** Tells BIRD what `#entries` say now; whether that is news to it. */
+  async #load(): Promise<boolean> {
+    const text = this.#text();
+    if (text === this.#loaded) return false;
+    await this.#options.bird.load(text);
+    this.#loaded = text;
+    return true;
+  }
+
+  /** As `#load`, and sees that BIRD does so; null, or what went wrong. */
+  #commit(): Promise<string | null> {
+    return this.#inTurn(async () => {
+      try {
+        if (!(await this.#load())) return null;
+        const fault = await this.#exported();
+        if (fault !== null) this.#loaded = '';
+        return fault;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+  }
+
+  /** Waits until BIRD exports what it should; null, or what it does not. */
+  async #exported(): Promise<string | null> {
+    const { clock } = this.#options;
+    const deadline = clock.monotonic() + EXPORT_MS;
+    for (;;) {
+      const fault = await this.#difference();
+      if (fault === null || clock.monotonic() >= deadline) return fault;
+      await new Promise<void>((resolve) => clock.after(GLANCE_MS, resolve));
+    }
+  }
+
+  async #difference(): Promise<string | null> {
+    const { bird, config } = this.#options;
+    const should = new Set(this.#entries.keys());
+    const states = await this.#states();
+    for (const neighbor of config.neighbors) {
+      const name = protocolOf(neighbor);
+      if (!states.get(name)?.established) continue;
+      const are = addressesIn(await bird.ask(`show route export ${name}`));
+      const [lacks] = without(should, are);
+      const [extra] = without(are, should);
+      if (lacks !== undefined) return `${lacks} is not sent to ${neighbor.ip}`;
+      if (extra !== undefined) return `${extra} is sent to ${neighbor.ip}`;
+    }
+    return null;
+  }
+
+  /** Refreshes the status; whether as much is exported as should be. */
+  async #observe(states: Map<string, SessionState>): Promise<boolean> {
+    const { bird, config, log } = this.#options;
+    const bfd =
+      config.bfd === null
+        ? null
+        : bfdStatesIn(await bird.ask('show bfd sessions'));
+    const neighbors: NeighborStatus[] = [];
+    let same = true;
+    for (const neighbor of config.neighbors) {
+      const { ip } = neighbor;
+      const name = protocolOf(neighbor);
+      const now = states.get(name) ?? NO_SESSION;
+      const exported = now.established
+        ? routeCountIn(await bird.ask(`show route export ${name} count`))
+        : 0;
+      if (now.established && exported !== this.#entries.size) {
+        const should = this.#entries.size;
+        log.warn({ neighbor: ip, exported, should }, 'BGP announcement');
+        same = false;
+      }
+      const heard = bfd === null ? null : (bfd.get(ip) ?? 'none');
+      neighbors.push({ ip, ...now, bfd: heard, exported });
+      const was = this.#neighbors.find((each) => each.ip === ip)?.state;
+      if (was !== now.state) {
+        log.info({ neighbor: ip, from: was, to: now.state }, 'BGP session');
+      }
+    }
+    this.#neighbors = neighbors;
+    return same;
+  }
+}
