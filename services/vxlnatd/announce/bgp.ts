@@ -172,12 +172,12 @@ export class Speaker {
    * comes is still translated. Never throws.
    */
   async leave(): Promise<void> {
-    const { clock, config, log } = this.#options;
+    const { config, log } = this.#options;
     if (this.#entries.size === 0) return;
     this.#entries.clear();
     const fault = await this.#commit();
     if (fault !== null) log.error({ fault }, 'BGP withdrawal');
-    await new Promise<void>((done) => clock.after(config.drain_ms, done));
+    await this.#wait(config.drain_ms);
   }
 
   status(): BgpStatus {
@@ -234,11 +234,21 @@ export class Speaker {
     const { bird, config, log } = this.#options;
     log.warn('BIRD does not answer: starting it');
     this.#restarts += 1;
+    if (config.bfd !== null) {
+      // BFD that runs out at upstream after the new BGP session is up would
+      // end that one too, and our routes with it.
+      const { interval_ms, multiplier } = config.bfd;
+      await this.#wait(interval_ms * (multiplier + 1));
+    }
     const text = this.#text();
     await bird.write(text);
     await bird.start(config.graceful_restart_seconds > 0);
     this.#loaded = text;
     return new Map();
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(ms, resolve));
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
@@ -291,7 +301,7 @@ export class Speaker {
     for (;;) {
       const fault = await this.#difference();
       if (fault === null || clock.monotonic() >= deadline) return fault;
-      await new Promise<void>((resolve) => clock.after(GLANCE_MS, resolve));
+      await this.#wait(GLANCE_MS);
     }
   }
 

@@ -225,11 +225,16 @@ test('what BIRD does not export is a failure', async (t) => {
 });
 
 test('a BIRD that dies is started to recover', async (t) => {
-  const { bird, speaker } = setUp();
+  const { bird, clock, speaker } = setUp();
   await speaker.prepare();
   await speaker.announce(['3.3.3.2']);
   bird.alive = false;
-  await speaker.look();
+  const looked = speaker.look();
+  await new Promise((resolve) => setImmediate(resolve));
+  await clock.advanceAsync(150);
+  t.deepEqual(bird.said, ['start', 'load'], 'BFD runs out upstream first');
+  await clock.advanceAsync(50);
+  await looked;
   t.deepEqual(bird.said, ['start', 'load', 'recover']);
   t.equal(speaker.status().restarts, 1);
   t.deepEqual(bird.announced(), [`3.3.3.2 ${medAt(10)}`]);
