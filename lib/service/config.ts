@@ -17,22 +17,32 @@ import { compile, type Schema } from '#lib/schema/validate.js';
  * @param file path of a JSON file
  * @param schema for the whole of it; objects in it that do not say
  *   `additionalProperties` refuse what they do not name
+ * @param rename gives the content the names that the schema knows
  * @returns the frozen content
  * @throws UsageError `file: /path/inside: what is wrong`
  */
-export function loadConfig<T>(file: string, schema: Schema): T {
-  return parseConfig<T>(file, readText(file), schema);
+export function loadConfig<T>(
+  file: string,
+  schema: Schema,
+  rename?: (content: unknown) => unknown,
+): T {
+  return parseConfig<T>(file, readText(file), schema, rename);
 }
 
 /** As `loadConfig`, for text that was read elsewhere; `file` names it. */
-export function parseConfig<T>(file: string, text: string, schema: Schema): T {
+export function parseConfig<T>(
+  file: string,
+  text: string,
+  schema: Schema,
+  rename: (content: unknown) => unknown = (content) => content,
+): T {
   let content: unknown;
   try {
     content = JSON.parse(text);
   } catch (error) {
     throw new UsageError(`${file}: is not JSON: ${(error as Error).message}`);
   }
-  const checked = compile<T>(closed(schema) as Schema)(content);
+  const checked = compile<T>(closed(schema) as Schema)(rename(content));
   if ('errors' in checked) {
     throw new UsageError(
       checked.errors

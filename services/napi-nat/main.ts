@@ -12,6 +12,7 @@ import { createLogger } from '#lib/service/log.js';
 import { runMain } from '#lib/service/run.js';
 import { createApp } from './app.js';
 import { configSchema, type NapiConfig } from './config.js';
+import { ownNames } from './napi-names.js';
 import { runStoreCopy } from './store/command.js';
 
 const USAGE = `
@@ -41,7 +42,7 @@ await runMain({
     if (typeof file !== 'string') {
       throw new UsageError('-f CONFIG is required; see --help');
     }
-    const config = loadConfig<NapiConfig>(file, configSchema);
+    const config = loadConfig<NapiConfig>(file, configSchema, ownNames);
     const log = createLogger({
       name: 'napi-nat',
       level: config.log_level ?? 'info',
