@@ -99,7 +99,13 @@ export async function removeNetwork(
     return { changes: merge(own, released), result: undefined };
   };
   await networkTurn(ctx, uuid, async () => {
-    await ctx.placing.run(() => commit(ctx, build));
+    // What is not placed need not wait for placements.
+    const { value: network } = await find();
+    if (network.nat_reform_public) {
+      await ctx.placing.run(() => commit(ctx, build));
+    } else {
+      await commit(ctx, build);
+    }
     try {
       await ctx.store.deleteBucket(ipBucket(uuid));
     } catch (err) {

@@ -2,14 +2,16 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-/** `GET /ping` (facts: triton-napi 7). */
+/** `/ping` and `/manage/gc` (facts: triton-napi 7, 1.2). */
 
-import type { Route } from '#lib/http/types.js';
+import { ServiceError } from '#lib/errors.js';
+import type { Reply, Route } from '#lib/http/types.js';
 import type { NapiContext } from '../context.js';
 
 /**
- * The route of ping. It is served only once everything is there, so the
- * status is never "initializing"; a store that cannot be read is "offline".
+ * The routes of ping and of garbage collection. Ping is served only once
+ * everything is there, so its status is never "initializing"; a store that
+ * cannot be read is "offline".
  */
 export function pingRoutes(
   ctx: Pick<NapiContext, 'config' | 'store'>,
@@ -33,7 +35,21 @@ export function pingRoutes(
         return { status: 200, body };
       },
     },
+    { method: ['GET', 'HEAD'], path: '/manage/gc', name: 'rungc', handler: gc },
   ];
+}
+
+/** Collects garbage where node was started with --expose-gc. */
+function gc(): Reply {
+  if (globalThis.gc === undefined) {
+    throw new ServiceError(501, {
+      code: 'NotImplementedError',
+      message: 'Garbage collection is not exposed',
+    });
+  }
+  const start = process.memoryUsage();
+  globalThis.gc();
+  return { status: 200, body: { start, end: process.memoryUsage() } };
 }
 
 async function isOnline(ctx: Pick<NapiContext, 'store'>): Promise<boolean> {
