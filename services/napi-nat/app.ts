@@ -31,6 +31,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createPublisher, type Publisher } from '#lib/changefeed/index.js';
 import type { Clock } from '#lib/clock.js';
+import { HttpClient } from '#lib/http/client.js';
 import { createHttpServer } from '#lib/http/server.js';
 import type { HttpServer } from '#lib/http/types.js';
 import { createLifecycle } from '#lib/service/lifecycle.js';
@@ -49,6 +50,7 @@ import { prepareBuckets } from './buckets.js';
 import type { NapiConfig } from './config.js';
 import type { NapiContext } from './context.js';
 import { loadInitialData } from './initial.js';
+import { ConversionRunner } from './nat-reform/convert/runner.js';
 import { ZoneMonitor } from './nat-reform/monitor.js';
 import { createSerial } from './nat-reform/serial.js';
 import { createProber } from './probe/prober.js';
@@ -59,6 +61,7 @@ import { aipRoutes } from './routes/aips.js';
 import { dataplaneRoutes } from './routes/dataplane.js';
 import { fabricRoutes } from './routes/fabrics.js';
 import { ipRoutes } from './routes/ips.js';
+import { jobRoutes } from './routes/jobs.js';
 import { createNapiMetrics, type NapiMetrics } from './routes/metrics.js';
 import { natPublicRoutes } from './routes/nat-publics.js';
 import { natZoneRoutes } from './routes/nat-zones.js';
@@ -79,6 +82,8 @@ import { refuseNonObject } from './validate/params.js';
 const SERVER_NAME = 'Triton Networking API';
 const VERSIONS = ['1.0.0'];
 const MAX_BODY_BYTES = 1024 * 1024;
+/** Deleting an instance waits for its VM. */
+const SAPI_TIMEOUT_MS = 60_000;
 
 /** What an app is given instead of reaching for it. */
 export interface AppDeps {
@@ -105,6 +110,7 @@ interface Parts {
   ctx: NapiContext;
   publisher: Publisher;
   monitor: ZoneMonitor;
+  runner: ConversionRunner;
   lease: Lease;
   svp: ReturnType<typeof createSvpService>;
   /** Ends what follows AIPs in the background. */
@@ -153,6 +159,25 @@ function monitorOf(whole: NapiContext, lease: Lease): ZoneMonitor {
   return monitor;
 }
 
+function runnerOf(
+  whole: NapiContext,
+  lease: Lease,
+  monitor: ZoneMonitor,
+): ConversionRunner {
+  const { clock, log, config } = whole;
+  const url = config.nat_reform.sapi?.url;
+  return new ConversionRunner({
+    ctx: { ...whole, store: fenced(whole.store, lease) },
+    clock,
+    leads: () => lease.holds(),
+    waiting: (position) => monitor.waiting(position),
+    sapi:
+      url === undefined
+        ? null
+        : new HttpClient({ url, timeoutMs: SAPI_TIMEOUT_MS, log }),
+  });
+}
+
 function serverOf(ctx: NapiContext, metrics: NapiMetrics): HttpServer {
   return createHttpServer({
     name: SERVER_NAME,
@@ -179,6 +204,7 @@ function assemble(ctx: NapiContext): Parts {
   const name = 'leader';
   const lease = createLease({ store, clock, log, name, holder: randomUUID() });
   const monitor = monitorOf(ctx, lease);
+  const runner = runnerOf(ctx, lease, monitor);
   const progress = createAipProgress(store.journal, monitor, clock);
   const svp = createSvpService(ctx);
   const journal = store.journal;
@@ -202,6 +228,7 @@ function assemble(ctx: NapiContext): Parts {
     ...natPublicRoutes(ctx),
     ...dataplaneRoutes(ctx),
     ...ul3MappingRoutes(ctx),
+    ...jobRoutes(ctx),
   ]);
   server.onUpgrade((request, socket, head) =>
     publisher.handleUpgrade(request, socket, head),
@@ -211,7 +238,7 @@ function assemble(ctx: NapiContext): Parts {
     forgetting.cancel();
     progress.stop();
   };
-  return { ctx, publisher, monitor, lease, svp, stopAips, server };
+  return { ctx, publisher, monitor, runner, lease, svp, stopAips, server };
 }
 
 /**
@@ -251,6 +278,11 @@ export function createApp(config: NapiConfig, deps: AppDeps): App {
       stop: () => parts?.monitor.stop(),
     });
     lifecycle.add({ name: 'AIPs', stop: () => parts?.stopAips() });
+    lifecycle.add({
+      name: 'conversions',
+      start: () => parts?.runner.start(),
+      stop: () => parts?.runner.stop(),
+    });
     lifecycle.add({
       name: 'svp',
       async start() {

@@ -11,6 +11,7 @@ import { auditBuckets } from './aip/audit.js';
 import { onceBuckets } from './aip/once.js';
 import { aipBuckets } from './aip/record.js';
 import { fabricBuckets } from './fabric/record.js';
+import { jobBuckets } from './nat-reform/convert/record.js';
 import { ledgerBuckets } from './nat-reform/ledger.js';
 import { networkBuckets } from './network/record.js';
 import { poolBuckets } from './network-pool/record.js';
@@ -39,6 +40,7 @@ export const buckets: Record<string, BucketConfig> = {
   ...zoneBuckets,
   ...publicBuckets,
   ...ledgerBuckets,
+  ...jobBuckets,
 };
 
 /** Makes the buckets that are missing and brings older ones up to date. */

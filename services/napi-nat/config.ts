@@ -76,6 +76,8 @@ export interface NapiConfig {
     public_network: string;
     probe: { vnet: number; interval_ms: number; misses: number; bind?: string };
     heartbeat: { interval_ms: number; misses: number };
+    /** Where old NAT zones of converted fabrics are deleted; absent: nowhere. */
+    sapi?: { url: string };
   };
   log_level?: LogLevel;
 }
@@ -182,6 +184,17 @@ const natReform = {
       type: 'object',
       required: ['interval_ms', 'misses'],
       properties: { interval_ms: interval, misses: count },
+    },
+    sapi: {
+      type: 'object',
+      required: ['url'],
+      properties: {
+        url: {
+          type: 'string',
+          pattern: '^https?:',
+          description: 'must be an http: or https: URL',
+        },
+      },
     },
   },
 };

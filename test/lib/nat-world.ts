@@ -33,6 +33,8 @@ export interface Answer<T> {
 
 export interface NatWorld {
   url: string;
+  /** Where SVP is served. */
+  svp: { host: string; port: number };
   call<T = Record<string, unknown>>(
     method: string,
     path: string,
@@ -61,6 +63,10 @@ export interface WorldOptions {
   aip_quota?: number;
   /** Whether new fabric networks join NAT Reform; they do unless told. */
   nat_reform?: boolean;
+  /** Where old NAT zones are deleted. */
+  sapi?: string;
+  /** A store that is there already; one of the world's own unless told. */
+  directory?: string;
   /** Parts of the configuration that are to be otherwise. */
   config?: Partial<NapiConfig>;
 }
@@ -111,6 +117,7 @@ function configOf(directory: string, options: WorldOptions): NapiConfig {
         bind: '127.0.0.1',
       },
       heartbeat: { interval_ms: options.heartbeat_ms ?? 50, misses: 5 },
+      ...(options.sapi === undefined ? {} : { sapi: { url: options.sapi } }),
     },
     log_level: 'fatal',
     ...options.config,
@@ -122,12 +129,12 @@ export async function startWorld(
   t: Test,
   options: WorldOptions = {},
 ): Promise<NatWorld> {
-  const directory = temporaryDirectory(t);
+  const directory = options.directory ?? temporaryDirectory(t);
   const app = createApp(configOf(directory, options), {
     clock: systemClock(),
     log: silentLogger(),
   });
-  const { http } = await app.start();
+  const { http, svp } = await app.start();
   const url = `http://127.0.0.1:${http.port}`;
   const call: NatWorld['call'] = async (method, path, body, headers = {}) => {
     const response = await fetch(`${url}${path}`, {
@@ -144,6 +151,7 @@ export async function startWorld(
   };
   const world: NatWorld = {
     url,
+    svp,
     call,
     async must(method, path, body) {
       const answer = await call(method, path, body);

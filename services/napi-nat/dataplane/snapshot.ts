@@ -15,7 +15,8 @@ import type { Dataplane, FabricRule, OneToOne } from '#lib/model/dataplane.js';
 import { rulesDigest } from '#lib/model/rules-digest.js';
 import { AIP_BUCKET, type AipRecord, oneToOne } from '../aip/record.js';
 import type { NapiContext } from '../context.js';
-import { fabricOf } from '../nat-reform/fabric.js';
+import { findConverting } from '../nat-reform/convert/record.js';
+import { ruleOf } from '../nat-reform/fabric.js';
 import { readZones } from '../nat-reform/state.js';
 import { findNatReformNetworks } from '../network/read.js';
 import { findPublics } from '../public/find.js';
@@ -27,8 +28,14 @@ const TRIES = 20;
 type StoreContext = Pick<NapiContext, 'store'>;
 
 async function readFabrics(ctx: StoreContext): Promise<FabricRule[]> {
-  const networks = await findNatReformNetworks(ctx);
-  return networks.map(fabricOf).filter((rule) => rule !== null);
+  const [settled, converting] = await Promise.all([
+    findNatReformNetworks(ctx),
+    findConverting(ctx),
+  ]);
+  const networks = new Map(
+    [...settled, ...converting].map((network) => [network.uuid, network]),
+  );
+  return [...networks.values()].map(ruleOf).filter((rule) => rule !== null);
 }
 
 async function readOneToOnes(ctx: StoreContext): Promise<OneToOne[]> {

@@ -7,8 +7,8 @@
  * router row to the zone (RFD 158, "NAT Reform Zone assignment").
  *
  * A new fabric has no traffic yet, so its router row is written together with
- * its rule. A fabric that is converted should have its row switched only when
- * the zone has acknowledged the rule; that is the conversion job, later.
+ * its rule. A fabric with a NAT zone of its own has its row switched when the
+ * zones have acknowledged the rule: the conversion job (convert/).
  */
 
 import { ServiceError } from '#lib/errors.js';
@@ -95,6 +95,38 @@ async function choose(
   return { placement, stored: stored ?? null };
 }
 
+/** A place that was taken, without the router that leads there. */
+export interface TakenPlace {
+  public_ip: string;
+  zone_uuid: string;
+  changes: Changes;
+}
+
+/** Zone and public IP for a fabric, with the load: all but its router. */
+export async function takePlace(
+  ctx: NapiContext,
+  fabric: Fabric,
+): Promise<TakenPlace> {
+  const ledger = await readLedger(ctx.store);
+  const { placement, stored } = await choose(ctx, fabric, ledger);
+  const load = fabricLoad(fabric);
+  const taken = stored ? null : await newSnatPublic(ctx, fabric, placement);
+  const before = stored?.value ?? (taken as { record: PublicRecord }).record;
+  const record = withFabric(before, fabric.owner_uuid, load, 1);
+  return {
+    public_ip: record.ip,
+    zone_uuid: placement.zone_uuid,
+    changes: {
+      requests: [
+        ...(taken?.requests ?? []),
+        putPublic(record, stored?._etag ?? null),
+        advancedLedger(ledger, [{ zone: placement.zone_uuid, load }]),
+      ],
+      events: stored ? [] : [publicEvent(record, 'create')],
+    },
+  };
+}
+
 /** See `assignFabric` in hooks.ts. */
 export async function placeNewFabric(
   ctx: NapiContext,
@@ -108,31 +140,18 @@ export async function placeNewFabric(
   if (fabric === null) {
     throw new TypeError(`network ${network.uuid} is no fabric with a gateway`);
   }
-  const ledger = await readLedger(ctx.store);
-  const { placement, stored } = await choose(ctx, fabric, ledger);
-  const load = fabricLoad(fabric);
-  const taken = stored ? null : await newSnatPublic(ctx, fabric, placement);
-  const before = stored?.value ?? (taken as { record: PublicRecord }).record;
-  const record = withFabric(before, fabric.owner_uuid, load, 1);
+  const { public_ip, zone_uuid, changes } = await takePlace(ctx, fabric);
   const router_mac = newRouterMac(ctx.random);
   const router = await routerChanges(ctx, {
     network: fabric,
     router_mac,
-    zone_uuid: placement.zone_uuid,
+    zone_uuid,
     previous_zone_uuid: null,
   });
-  const placed: Changes = {
-    requests: [
-      ...(taken?.requests ?? []),
-      putPublic(record, stored?._etag ?? null),
-      advancedLedger(ledger, [{ zone: placement.zone_uuid, load }]),
-    ],
-    events: stored ? [] : [publicEvent(record, 'create')],
-  };
   return {
-    nat_reform_public: record.ip,
+    nat_reform_public: public_ip,
     router_mac,
-    changes: merge(placed, router),
+    changes: merge(changes, router),
   };
 }
 

@@ -55,7 +55,7 @@ export function isDeaf(
 export type Decision = 'raise' | 'drop' | 'lament' | null;
 
 /** Whether the zone is to carry work, by what was decided. */
-export function canServe({ zone }: Sight): boolean {
+export function canServe({ zone }: Pick<Sight, 'zone'>): boolean {
   return ['up', 'standby', 'draining'].includes(zone.state);
 }
 

@@ -39,6 +39,17 @@ export function fabricOf(network: NetworkRecord): FabricRule | null {
   return { ...fabric, router_mac, nat_reform_public };
 }
 
+/**
+ * The rule that zones should have for a network: also while it is converted,
+ * when its default router is still the old NAT zone.
+ */
+export function ruleOf(network: NetworkRecord): FabricRule | null {
+  const { nat_reform_public, nat_reform_next } = network;
+  const address = nat_reform_public ?? nat_reform_next;
+  if (address === undefined) return null;
+  return fabricOf({ ...network, nat_reform_public: address });
+}
+
 /** What a fabric weighs in placement. */
 export function fabricLoad(fabric: Fabric): Load {
   const bits = parseCidr(fabric.subnet)?.bits ?? 32;

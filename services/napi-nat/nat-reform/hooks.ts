@@ -17,7 +17,7 @@ import type { NapiContext } from '../context.js';
 import type { NetworkRecord } from '../network/record.js';
 import type { NicRecord } from '../nic/record.js';
 import { placeNewFabric } from './assign.js';
-import { fabricOf } from './fabric.js';
+import { ruleOf } from './fabric.js';
 import { releasePlacedFabric } from './release.js';
 
 /**
@@ -59,7 +59,7 @@ export async function releaseFabric(
  * @returns null when the network is not on NAT Reform
  */
 export function fabricRule(network: NetworkRecord): FabricRule | null {
-  return fabricOf(network);
+  return ruleOf(network);
 }
 
 /**

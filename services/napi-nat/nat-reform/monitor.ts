@@ -203,6 +203,25 @@ export class ZoneMonitor {
     }
   }
 
+  /**
+   * Zones that serve and have not acknowledged everything up to a position.
+   * @returns null as long as no zone serves at all
+   */
+  waiting(position: number): string[] | null {
+    const serving = [...this.#zones.values()].filter(
+      ({ zone, liveness }) => canServe({ zone }) && liveness.verdict !== 'down',
+    );
+    if (serving.length === 0) return null;
+    return serving
+      .filter(
+        ({ beat }) =>
+          beat === null ||
+          beat.position < position ||
+          this.#digests.at(beat.position) !== beat.digest,
+      )
+      .map(({ zone }) => zone.uuid);
+  }
+
   /** Zones that are seen by probes at most: they hear nothing of ours. */
   deaf(): Set<string> {
     const now = this.#ctx.clock.monotonic();

@@ -5,6 +5,7 @@
 /** A fabric network leaves NAT Reform: the inverse of assign.ts. */
 
 import { ServiceError } from '#lib/errors.js';
+import type { FabricRule } from '#lib/model/dataplane.js';
 import { eq } from '#lib/store/filter-text.js';
 import type { StoredObject } from '#lib/store/types.js';
 import { AIP_BUCKET, type AipRecord } from '../aip/record.js';
@@ -21,7 +22,7 @@ import {
   withFabric,
 } from '../public/record.js';
 import { routerChanges } from '../ul3/rows.js';
-import { fabricLoad, fabricOf } from './fabric.js';
+import { fabricLoad, ruleOf } from './fabric.js';
 import { advancedLedger, negated, readLedger } from './ledger.js';
 
 async function refuseWithAips(
@@ -75,26 +76,39 @@ export async function releasePlacedFabric(
   ctx: NapiContext,
   network: NetworkRecord,
 ): Promise<Changes> {
-  const fabric = fabricOf(network);
+  const fabric = ruleOf(network);
   if (fabric === null) return noChanges();
-  const ledger = await readLedger(ctx.store);
   await refuseWithAips(ctx, fabric.network_uuid);
   const stored = await findPublic(ctx, fabric.nat_reform_public);
   // Somebody deleted the network meanwhile; the caller's batch will be refused.
   if (stored === null) return noChanges();
-  const load = fabricLoad(fabric);
   const zone = stored.value.zone_uuid ?? null;
+  const { changes } = await releasePlace(ctx, stored, fabric);
+  // While it is converted its router is the old NAT zone's to take away.
+  if (network.nat_reform_public === undefined) return changes;
   const router = await routerChanges(ctx, {
     network: fabric,
     router_mac: fabric.router_mac,
     zone_uuid: null,
     previous_zone_uuid: zone,
   });
-  const shifts = zone === null ? [] : [{ zone, load: negated(load) }];
+  return merge(changes, router);
+}
+
+/** The SNAT address without a fabric, and the load without it. */
+export async function releasePlace(
+  ctx: NapiContext,
+  stored: StoredObject<PublicRecord>,
+  fabric: FabricRule,
+): Promise<{ changes: Changes }> {
+  const ledger = await readLedger(ctx.store);
+  const load = fabricLoad(fabric);
+  const zone = stored.value.zone_uuid;
+  const shifts = zone === undefined ? [] : [{ zone, load: negated(load) }];
   const record = withFabric(stored.value, fabric.owner_uuid, load, -1);
-  return merge(
-    await shrink(ctx, stored, record),
-    { requests: [advancedLedger(ledger, shifts)], events: [] },
-    router,
-  );
+  const changes = merge(await shrink(ctx, stored, record), {
+    requests: [advancedLedger(ledger, shifts)],
+    events: [],
+  });
+  return { changes };
 }

@@ -41,6 +41,9 @@ export interface NetworkRecord {
   gateway_provisioned?: boolean;
   /** The SNAT address, once the fabric is on NAT Reform (RFD 158). */
   nat_reform_public?: string;
+  /** While it is converted: the SNAT address it will have, and the job. */
+  nat_reform_next?: string;
+  nat_reform_job?: string;
   /** VL2 of the default router under NAT Reform; never shown by /networks. */
   router_mac?: string;
   v: 4;
@@ -137,6 +140,10 @@ export function serializeNetwork(
       }),
       ...(network.nat_reform_public && {
         nat_reform_public: network.nat_reform_public,
+      }),
+      ...(network.nat_reform_job && {
+        nat_reform_public: network.nat_reform_public ?? '',
+        nat_reform_job: network.nat_reform_job,
       }),
     }),
   };

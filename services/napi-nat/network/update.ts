@@ -16,6 +16,7 @@ import type { NapiContext } from '../context.js';
 import { placeholders, reservedIp } from '../ip/initial.js';
 import { findIp } from '../ip/read.js';
 import { freeIp, ipBucket, isFree, putIp } from '../ip/record.js';
+import { beginConversion } from '../nat-reform/convert/begin.js';
 import { findNicTag } from '../nic-tag/tags.js';
 import { duplicate, invalid, refuse } from '../validate/params.js';
 import { checkFamilies, checkMtu, checkRange } from './check.js';
@@ -196,10 +197,15 @@ export async function updateNetwork(
     refuse(checkFixed(sent, before));
     const after = changed(before, input);
     const conditions = await refuseWrong(ctx, before, after);
-    const joins = input.nat_reform_public === '' && !before.nat_reform_public;
+    const asked = input.nat_reform_public === '' && !before.nat_reform_public;
+    // One with a NAT zone of its own has traffic: a job sees it over.
+    const legacy = asked && before.gateway_provisioned === true;
+    const joins = asked && !legacy;
     const { network, changes } = joins
       ? await assigned(ctx, after)
-      : { network: after, changes: noChanges() };
+      : legacy
+        ? beginConversion(ctx, after)
+        : { network: after, changes: noChanges() };
     const parts = heard(input, joins);
     const own: Changes = {
       requests: [
