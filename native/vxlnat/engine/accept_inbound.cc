@@ -48,6 +48,11 @@ Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow) {
                      .remote_ip = p.src,
                      .private_port = b->private_port,
                      .remote_port = p.sport};
+  // Both ends may have a flow from before the mapping, by another port; they
+  // go on with that one.
+  const FlowKey inside = inside_key(b->vni_proto >> 8, p.proto, b->private_ip,
+                                    b->private_port, p.src, p.sport);
+  if (c.flows.live_inside(inside, c.now) != nullptr) return Drop::kNoFlow;
   const Place place = {b->rule, b->public_port, VXLNAT_FLOW_BOUND};
   const Drop refusal = admit(c, wish, p.proto == kTcp);
   if (refusal != Drop::kCount) return refusal;
@@ -59,6 +64,8 @@ Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow) {
     c.flows.set_state(*flow, state);
     return Drop::kCount;
   }
+  if (flow != nullptr) c.flows.forget(*flow);
+  flow = c.flows.find_inside(inside, c.now);
   if (flow != nullptr) c.flows.forget(*flow);
   flow = nullptr;
   if (!c.flows.make_room(c.now)) return Drop::kFlowTableFull;

@@ -124,7 +124,7 @@ struct RemoveRule {
   Prefix prefix;
 };
 
-// Limits of a whole vnet that has rules; they go with its last rule.
+// Limits of a whole vnet. They wait for its first rule and survive its last.
 struct SetVnetLimits {
   Vni vnet = 0;
   Limits limits;

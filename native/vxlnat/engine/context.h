@@ -151,6 +151,7 @@ struct Context {
         vnet_counts[std::size_t{config.max_vnets} * row + slot] = {};
       }
       flows.reset_vnet(slot);
+      accounts.vnet(slot).pace = {};
       vnet_drops.reset(slot);
     }
     for (const std::uint32_t slot : rules.take_fresh_publics()) {

@@ -59,6 +59,27 @@ TEST("bugs: B10 an idle long-lived flow keeps no expired one in the table") {
   CHECK_EQ(segment(kAck).size(), 1u);
 }
 
+TEST("bugs: B10 expired flows go from behind an idle one in one round") {
+  World w;
+  const auto segment = [&](int flags) {
+    return w.inside(
+        make_tcp(kHostA, 5000, kServer, 80, static_cast<std::uint8_t>(flags)));
+  };
+  const Seen syn(segment(kSyn)[0].ip);
+  w.outside(make_tcp(kServer, 80, kPublic1, syn.sport, kSyn | kAck));
+  for (std::uint16_t n = 0; n < 40; n++) {
+    w.inside(make_udp(kHostA, n, kServer, 53));
+  }
+  CHECK_EQ(w.flows(), 41u);
+  w.now += 300000;
+  // A call looks at sixteen records or lets one go.
+  for (int calls = 4096 / 16 + 40; calls > 0; calls--) {
+    (void)w.engine->sweep(w.now, 1);
+  }
+  CHECK_EQ(w.flows(), 1u);
+  CHECK_EQ(segment(kAck).size(), 1u);
+}
+
 TEST("bugs: B13 B14 every port of an odd range serves, and none beside it") {
   EngineConfig config = World::small();
   config.port_low = 2003;

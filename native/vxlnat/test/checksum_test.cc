@@ -199,4 +199,70 @@ TEST("checksum: K7 a million random changes equal computing anew") {
   }
 }
 
+// World looks at every checksum that comes out, also inside of quotes; here
+// are the ways a packet may take, and chance picks what is in it.
+TEST("checksum: K7 on every path what leaves has the sum of its bytes") {
+  World w;
+  Random random({5, 6});
+  w.add_aip(kHostB);
+  RuleOptions options;
+  options.mapping = Mapping::kIndependent;
+  options.mss = 600;
+  CHECK(w.apply(SetRule{1,
+                        0,
+                        {ip4(10, 4, 4, 0), 22},
+                        kRouter1,
+                        kRouterMac1,
+                        kPublic1,
+                        std::make_shared<const RuleOptions>(options)}) ==
+        nullptr);
+  for (std::uint32_t i = 0; i < 300; i++) {
+    w.run(1000);
+    Bytes data(random.below(12));
+    for (auto& byte : data) byte = static_cast<std::uint8_t>(random.next());
+    const auto port = static_cast<std::uint16_t>(random.next() | 1);
+    const IpOptions o = {.id = static_cast<std::uint16_t>(i),
+                         .fragment = 0,
+                         .tos = static_cast<std::uint8_t>(random.next())};
+    const auto packet = [&](Ip4 src, std::uint16_t sport, Ip4 dst,
+                            std::uint16_t dport) {
+      return i % 3 == 0 ? make_tcp(src, sport, dst, dport, kSyn, data, o)
+             : i % 3 == 1
+                 ? make_udp(src, sport, dst, dport, data, o)
+                 : make_icmp(src, dst, 8, 0,
+                             static_cast<std::uint32_t>(sport << 16), data, o);
+    };
+    const bool query = i % 3 == 2;
+    const auto only = [](const Outs& outs) {
+      CHECK_EQ(outs.size(), 1u);
+      return outs[0].ip;
+    };
+    const auto told = [&](const Bytes& of, Ip4 from) {
+      return make_icmp(from, Seen(of).src, 3, 4, 1400, of, o);
+    };
+    // By a flow and back, and an error about each.
+    const Bytes out = only(w.inside(packet(kHostA, port, kServer, 80)));
+    CHECK(only(w.outside(told(out, ip4(198, 51, 100, 1)))).size() > 28);
+    const Seen sent(out);
+    const Bytes back = query ? make_icmp(kServer, kPublic1, 0, 0,
+                                         std::uint32_t{sent.dport} << 16, data)
+                             : packet(kServer, 80, kPublic1, sent.sport);
+    CHECK(only(w.inside(told(only(w.outside(back)), kHostA))).size() > 28);
+    // By an entry and back, and an error about each.
+    const Bytes left = only(w.inside(packet(kHostB, port, kServer, 80)));
+    CHECK(only(w.outside(told(left, ip4(198, 51, 100, 1)))).size() > 28);
+    const Bytes came = only(w.outside(packet(kServer, 80, kAip, port)));
+    CHECK(only(w.inside(told(came, kHostB))).size() > 28);
+    // Round to an entry; round to a mapping; to the router.
+    CHECK(w.inside(packet(kHostA, port, kAip, 80))[0].inside);
+    if (query) {
+      CHECK(w.inside(make_echo(kHostA, kRouter1, port))[0].inside);
+    } else {
+      CHECK(w.inside(packet(kHostB, 80, kPublic1, sent.sport))[0].inside);
+    }
+    CHECK_EQ(w.drops(), std::string());
+    if (failures() > 0) return;
+  }
+}
+
 }  // namespace vxlnat::test

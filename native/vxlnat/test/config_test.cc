@@ -139,6 +139,27 @@ TEST("config: B12 a vnet that returns has nothing of its former life") {
   CHECK_EQ(misses(w).size(), 1u);
 }
 
+TEST("config: B12 a vnet that returns has its whole pace") {
+  World w;
+  const Prefix prefix{ip4(10, 6, 6, 0), 24};
+  CHECK(w.apply(SetVnetLimits{2, {.per_second = 2}}) == nullptr);
+  for (std::uint16_t life = 0; life < 3; life++) {
+    std::size_t sent = 0;
+    for (std::uint16_t n = 1; n <= 3; n++) {
+      sent += w.inside(make_udp(kHost2, n, kServer, 53), 2).size();
+    }
+    // The third is told that it cannot be.
+    CHECK_EQ(sent, 3u);
+    CHECK_EQ(w.list({.vnet = 2}).size(), 2u);
+    CHECK_EQ(w.dropped(Drop::kNewFlowRate), life + 1u);
+    CHECK(w.apply(RemoveRule{2, prefix}) == nullptr);
+    w.run(0);
+    CHECK(w.apply(SetRule{2, 0, prefix, ip4(10, 6, 6, 1), kRouterMac2,
+                          kPublic2}) == nullptr);
+    CHECK(w.apply(SetRemote{2, kHost2, kHostMac, kNode + 1, 4790}) == nullptr);
+  }
+}
+
 TEST("config: the longest prefix wins, and entries follow their rule") {
   World w;
   w.add_aip();

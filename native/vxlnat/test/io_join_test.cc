@@ -41,11 +41,11 @@ struct Sender {
     }
     Bytes ip = test::make_tcp(0x0a04040a, port, 0xcb007150, 80, flags, data,
                               {.ttl = ttl, .id = id, .options = {}});
-    Bytes b(kIp);
+    Bytes b(kIp + ip.size());
     b[0] = 8;
     put32(&b[4], vnet << 8);
     put16(&b[20], 0x0800);
-    b.insert(b.end(), ip.begin(), ip.end());
+    std::copy(ip.begin(), ip.end(), b.begin() + kIp);
     put32(&b[kTcpAt + 4], sequence);
     reseal(b);
     sequence += static_cast<std::uint32_t>(size);

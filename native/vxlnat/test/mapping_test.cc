@@ -67,6 +67,23 @@ TEST("mapping: U1 U9 an independent endpoint has one port, open to anybody") {
   CHECK(w.outside(make_echo(kOther + 1, kPublic1, echo.dport, true)).empty());
 }
 
+TEST("mapping: U3 who has a flow from before a mapping gets no second one") {
+  World w;
+  const Seen old = udp(w, kHostA, 5000);
+  RuleOptions other_ports = independent();
+  other_ports.port_low = old.sport < 40'000 ? 40'000 : 2000;
+  other_ports.port_high = static_cast<std::uint16_t>(other_ports.port_low + 99);
+  CHECK_EQ(set(w, other_ports), "");
+  const Seen mapped = udp(w, kHostA, 5000, kOther, 53);
+  CHECK(mapped.sport != old.sport);
+  // The first remote finds the mapping; both ends go on with their flow.
+  CHECK(w.outside(make_udp(kServer, 53, kPublic1, mapped.sport)).empty());
+  CHECK_EQ(w.dropped(Drop::kNoFlow), 1u);
+  CHECK_EQ(w.outside(make_udp(kServer, 53, kPublic1, old.sport)).size(), 1u);
+  CHECK_EQ(udp(w, kHostA, 5000).sport, old.sport);
+  CHECK_EQ(w.list({.remote_ip = kServer}).size(), 1u);
+}
+
 TEST("mapping: T3 a request from outside is half open until it is answered") {
   World w;
   CHECK_EQ(set(w, independent()), "");

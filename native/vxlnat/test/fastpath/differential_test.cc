@@ -74,7 +74,31 @@ class Chance {
                                         : Prefix{ip4(10, 4, 4, 0), 22};
     w_.apply(SetRule{v, static_cast<std::uint16_t>(v == 3 ? 0 : v), prefix,
                      Traffic::kRouter, Traffic::router_mac(v),
-                     Traffic::kPublic + 1 + t_.pick(3)});
+                     Traffic::kPublic + 1 + t_.pick(3), options()});
+  }
+  std::shared_ptr<const RuleOptions> options() {
+    if (t_.once_in(3)) return nullptr;
+    RuleOptions o;
+    // Not often deterministic: it shares its address with nobody.
+    o.mapping = static_cast<Mapping>(t_.once_in(8) ? 2 : t_.pick(2));
+    for (Ip4 n = t_.pick(3); n > 0; n--) {
+      o.more_public_ips.push_back(Traffic::kPublic + 3 + n);
+    }
+    if (o.mapping == Mapping::kDeterministic || t_.once_in(3)) {
+      o.port_low = 3000;
+      o.port_high = 5100;
+    }
+    if (t_.once_in(3)) o.exempt.push_back({ip4(192, 0, 2, 3), 32});
+    if (t_.once_in(3)) o.mss = static_cast<std::uint16_t>(536 + t_.pick(900));
+    if (t_.once_in(3)) {
+      o.timers = Timers{.tcp_established = 20'000, .udp = 5000, .icmp = 2000};
+    }
+    if (t_.once_in(4)) o.host.flows = 4 + t_.pick(20);
+    if (o.port_low != 0 && o.mapping != Mapping::kDeterministic &&
+        t_.once_in(2)) {
+      o.block_size = 64;
+    }
+    return std::make_shared<const RuleOptions>(o);
   }
   void set_remote(Vni v, std::uint32_t h) {
     w_.apply(SetRemote{v, Traffic::host(h), Traffic::host_mac(v),
@@ -84,7 +108,7 @@ class Chance {
   void change() {
     const Vni v = 1 + t_.pick(Traffic::kVnets);
     const std::uint32_t h = t_.pick(Traffic::kHosts);
-    switch (t_.pick(12)) {
+    switch (t_.pick(13)) {
       case 0:
         w_.apply(RemoveRule{v,
                             {ip4(10, 4, 4, 0),
@@ -112,6 +136,9 @@ class Chance {
         break;
       case 9:
         return watch();
+      case 10:
+        w_.apply(SetDrain{Traffic::kPublic + 1 + t_.pick(6), t_.once_in(3)});
+        break;
       default:
         return set_remote(v, h);
     }

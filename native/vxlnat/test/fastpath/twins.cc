@@ -104,22 +104,18 @@ void Twins::compare(const Run& run, const Bytes& frame) {
   }
 }
 
-// What the engine does not write, or not yet: the hints where hosts are.
+// The hints where hosts are, which either may mend when it looks.
 void Twins::forgive(const Bytes& programs) {
   const vxlnat_layout& l = *tables_.layout;
-  const auto copy = [&](std::uint64_t at, std::size_t n) {
-    std::memcpy(kernel_.tables().data() + at, programs.data() + at, n);
+  const auto copy = [&](std::uint64_t at) {
+    std::memcpy(kernel_.tables().data() + at, programs.data() + at,
+                sizeof vxlnat_flow::host);
   };
-  copy(l.vnet_counts.offset, l.vnet_counts.count * sizeof(vxlnat_counts));
-  copy(l.public_counts.offset, l.public_counts.count * sizeof(vxlnat_counts));
   for (std::uint64_t i = 0; i < l.flows.count; i++) {
-    copy(l.flows.offset + i * 64 + offsetof(vxlnat_flow, ack_out), 16);
+    copy(l.flows.offset + i * 64 + offsetof(vxlnat_flow, host));
   }
   for (std::uint64_t i = 0; i < l.one_to_ones.count; i++) {
-    copy(l.one_to_ones.offset + i * 64 + offsetof(vxlnat_one_to_one, host), 4);
-    copy(l.one_to_ones.offset + i * 64 +
-             offsetof(vxlnat_one_to_one, packets_out),
-         32);
+    copy(l.one_to_ones.offset + i * 64 + offsetof(vxlnat_one_to_one, host));
   }
 }
 

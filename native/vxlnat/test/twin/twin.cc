@@ -32,7 +32,8 @@ const TwinRule* Twin::match(Vni vnet, Ip4 ip) const {
 
 bool Twin::is_rule_public(Ip4 ip) const {
   return std::any_of(rules_.begin(), rules_.end(), [&](const TwinRule& rule) {
-    return rule.is.public_ip == ip;
+    const std::vector<Ip4> pool = rule.pool();
+    return std::find(pool.begin(), pool.end(), ip) != pool.end();
   });
 }
 
@@ -74,21 +75,109 @@ TwinFlow* Twin::flow_outside(std::uint8_t proto, Ip4 shown, std::uint16_t port,
 
 void Twin::end_rule(int id) {
   flows_.remove_if([&](const TwinFlow& f) { return f.rule == id; });
+  bindings_.remove_if([&](const TwinBinding& b) { return b.rule == id; });
   rules_.remove_if([&](const TwinRule& rule) { return rule.id == id; });
+  settle();
+}
+
+void Twin::forget(const TwinFlow& f) {
+  flows_.remove_if([&](const TwinFlow& each) { return &each == &f; });
+  settle();
+}
+
+bool Twin::uses_block(const TwinBlock& block) const {
+  return std::any_of(
+             flows_.begin(), flows_.end(),
+             [&](const TwinFlow& f) {
+               return f.in_block && block.holds({f.shown, f.shown_port});
+             }) ||
+         std::any_of(bindings_.begin(), bindings_.end(),
+                     [&](const TwinBinding& b) {
+                       return b.in_block && block.holds(b.spot);
+                     });
+}
+
+void Twin::settle() {
+  for (TwinBinding& b : bindings_) {
+    const bool in_use =
+        std::any_of(flows_.begin(), flows_.end(), [&](const TwinFlow& f) {
+          return f.bound && f.rule == b.rule && f.vnet == b.vnet &&
+                 f.proto == b.proto && f.inside == b.inside &&
+                 f.inside_port == b.inside_port &&
+                 Spot{f.shown, f.shown_port} == b.spot;
+        });
+    if (b.in_use && !in_use) b.idle_since = now_;
+    b.in_use = in_use;
+  }
+  bindings_.remove_if([&](const TwinBinding& b) {
+    return !b.in_use && now_ - b.idle_since >= 120'000;  // P8
+  });
+  blocks_.remove_if([&](const TwinBlock& b) { return !uses_block(b); });
+  std::erase_if(hosts_, [&](const auto& host) {
+    const auto is_its = [&](const auto& each) {
+      return each.vnet == host.first.first && each.inside == host.first.second;
+    };
+    return std::none_of(flows_.begin(), flows_.end(), is_its) &&
+           std::none_of(bindings_.begin(), bindings_.end(), is_its);
+  });
+}
+
+bool Twin::is_possible(const SetRule& op, const TwinRule* now) const {
+  const TwinRule rule = {0, op};
+  const std::vector<Ip4> pool = rule.pool();
+  const bool alone = rule.options().mapping == Mapping::kDeterministic;
+  for (const Ip4 ip : pool) {
+    if (entry_outside(ip) != nullptr) return false;
+    if (std::count(pool.begin(), pool.end(), ip) > 1) return false;
+    for (const TwinRule& other : rules_) {
+      if (&other == now) continue;
+      const std::vector<Ip4> its = other.pool();
+      const bool shared = std::find(its.begin(), its.end(), ip) != its.end();
+      if (!shared) continue;
+      if (alone || other.options().mapping == Mapping::kDeterministic) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 bool Twin::apply(const SetRule& op) {
-  if (entry_outside(op.public_ip) != nullptr) return false;
-  for (TwinRule& rule : rules_) {
-    if (rule.is.vnet != op.vnet || !(rule.is.prefix == op.prefix)) continue;
-    if (rule.is.public_ip == op.public_ip) {
-      rule.is = op;
-      return true;
-    }
-    end_rule(rule.id);
-    break;
+  const auto at =
+      std::find_if(rules_.begin(), rules_.end(), [&](const TwinRule& rule) {
+        return rule.is.vnet == op.vnet && rule.is.prefix == op.prefix;
+      });
+  TwinRule* now = at == rules_.end() ? nullptr : &*at;
+  if (!is_possible(op, now)) return false;
+  const TwinRule then = {next_id_++, op};
+  if (now == nullptr) {
+    rules_.push_back(then);
+    return true;
   }
-  rules_.push_back({next_id_++, op});
+  const std::vector<Ip4> pool = then.pool();
+  const auto is_fixed = [](const TwinRule& rule) {
+    return rule.options().mapping == Mapping::kDeterministic;
+  };
+  const bool same =
+      is_fixed(*now) == is_fixed(then) && now->pool() == pool &&
+      range_of(config_, now->options()) == range_of(config_, then.options());
+  if ((is_fixed(*now) || is_fixed(then)) && !same) {
+    end_rule(now->id);
+    rules_.push_back(then);
+    return true;
+  }
+  now->is = op;
+  const auto left = [&](int rule, Ip4 ip) {
+    return rule == now->id &&
+           std::find(pool.begin(), pool.end(), ip) == pool.end();
+  };
+  flows_.remove_if([&](const TwinFlow& f) { return left(f.rule, f.shown); });
+  bindings_.remove_if(
+      [&](const TwinBinding& b) { return left(b.rule, b.spot.ip); });
+  for (auto& [key, host] : hosts_) {
+    if (left(host.rule, host.ip)) host.rule = 0;
+  }
+  settle();
   return true;
 }
 
@@ -112,6 +201,7 @@ bool Twin::apply(const RemoveRule& op) {
   if (!served) {
     std::erase_if(remotes_,
                   [&](const auto& r) { return r.first.first == op.vnet; });
+    paces_.erase(op.vnet);
   }
   return true;
 }
@@ -141,9 +231,25 @@ bool Twin::apply(const SetRemote& op) {
   return true;
 }
 
+bool Twin::apply(const SetVnetLimits& op) {
+  limits_[op.vnet] = op.limits;
+  return true;
+}
+
+bool Twin::apply(const SetDrain& op) {
+  draining_.erase(op.public_ip);
+  if (op.draining) draining_.insert(op.public_ip);
+  return true;
+}
+
+const Timers& Twin::timers(const TwinFlow& f) const {
+  const RuleOptions& o = by_id(f.rule)->options();
+  return o.timers ? *o.timers : config_.timers;
+}
+
 // How long a flow may be silent (D6, T6, I2).
 Tick Twin::idle_time(const TwinFlow& f) const {
-  const Timers& t = config_.timers;
+  const Timers& t = timers(f);
   switch (f.phase) {
     case Phase::kOpening:
       return t.tcp_opening;
@@ -159,17 +265,24 @@ Tick Twin::idle_time(const TwinFlow& f) const {
   }
 }
 
+// Whether its tuple is nobody's for a while when it ends now: not when the
+// connection was silent for as long after it was seen to close (T13).
+bool Twin::rests(const TwinFlow& f) const {
+  if (f.proto != kTcp || !is_live(f)) return false;
+  const bool closing = f.phase == Phase::kReset || f.phase == Phase::kClosed;
+  const Tick hold = timers(f).quarantine;
+  return hold > 0 && !(closing && now_ - f.seen >= hold);
+}
+
 bool Twin::apply(const RemoveFlow& op) {
   TwinFlow* f = flow_outside(op.proto, op.public_ip, op.public_port,
                              op.remote_ip, op.remote_port);
   if (f == nullptr || !is_live(*f)) return true;
-  const bool closing = f->phase == Phase::kReset || f->phase == Phase::kClosed;
-  const bool quiet = closing && now_ - f->seen >= config_.timers.quarantine;
-  if (f->proto == kTcp && !quiet) {
-    f->phase = Phase::kHeld;  // T13
+  if (rests(*f)) {
+    f->phase = Phase::kHeld;
     f->seen = now_;
   } else {
-    flows_.remove_if([&](const TwinFlow& each) { return &each == f; });
+    forget(*f);
   }
   return true;
 }
@@ -178,14 +291,14 @@ void Twin::run(Tick to) {
   now_ = to;
   for (auto f = flows_.begin(); f != flows_.end();) {
     const bool over = now_ - f->seen >= idle_time(*f);
-    // A tuple rests after a connection that was not seen to close.
-    const bool rests = f->phase == Phase::kOpening || f->phase == Phase::kOpen;
-    if (over && rests) {
+    const bool stays = !over || rests(*f);
+    if (over && stays) {
       f->phase = Phase::kHeld;
       f->seen = now_;
     }
-    f = over && !rests ? flows_.erase(f) : std::next(f);
+    f = stays ? std::next(f) : flows_.erase(f);
   }
+  settle();
 }
 
 void Twin::track(TwinFlow& f, const Bytes& packet, bool out) {
@@ -209,7 +322,7 @@ void Twin::step(TwinFlow& f, const Bytes& packet, bool out) {
     return n - from <= 65535;
   };
   if ((flags & kRst) != 0) {
-    const bool refusal = f.phase == Phase::kOpening && !out;
+    const bool refusal = f.phase == Phase::kOpening && !f.from_outside && !out;
     const bool good = refusal ? has_ack && due(ack, f.due_out)
                               : due(seq, out ? f.due_out : f.due_in);
     if (!good || f.phase == Phase::kClosed || f.phase == Phase::kReset) return;
@@ -222,14 +335,17 @@ void Twin::step(TwinFlow& f, const Bytes& packet, bool out) {
   const bool over = f.phase == Phase::kClosed || f.phase == Phase::kReset;
   if (over && has_syn && !has_ack) {
     f.phase = Phase::kOpening;
+    f.from_outside = false;
     f.seen = now_;
     return;
   }
   if (f.phase == Phase::kClosed) return;
   if (f.phase == Phase::kReset || f.phase == Phase::kOpening) {
     if (f.phase == Phase::kReset && has_syn) return;
-    if (f.phase == Phase::kOpening && !(has_syn && (!out || has_ack))) {
-      if (out && has_syn) f.seen = now_;
+    const bool answers = out == f.from_outside;
+    const bool opens = has_syn && (answers || (has_ack && !f.from_outside));
+    if (f.phase == Phase::kOpening && !opens) {
+      if (!answers && has_syn) f.seen = now_;
       return;
     }
     f.phase = Phase::kOpen;

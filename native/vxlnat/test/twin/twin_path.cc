@@ -4,8 +4,6 @@
 
 // What the twin makes of a packet; see twin.h.
 
-#include <set>
-
 #include "test/twin/twin.h"
 
 namespace vxlnat::test {
@@ -20,6 +18,22 @@ bool is_reply(const Seen& s) { return s.proto == kIcmp && s.sport >> 8 == 0; }
 
 std::uint8_t flags_of(const Bytes& packet) {
   return packet[wire::ip::header_size(packet.data()) + 13];
+}
+
+// The longest segment that a SYN announces, lowered to `most` (T14).
+void clamp(std::uint8_t* tcp, std::uint16_t most) {
+  if ((tcp[13] & kSyn) == 0 || most == 0) return;
+  const int end = (tcp[12] >> 4) * 4;
+  for (int at = 20; at < end;) {
+    const int kind = tcp[at];
+    if (kind == 0) return;
+    if (kind == 1) {
+      at++;
+      continue;
+    }
+    if (kind == 2 && get16(tcp + at + 2) > most) put16(tcp + at + 2, most);
+    at += tcp[at + 1];
+  }
 }
 
 Want dropped(std::string why) { return {{}, {}, std::move(why)}; }
@@ -53,6 +67,7 @@ Bytes changed(Bytes b, const Change& change) {
   }
   if (change.sport) put16(l4, *change.sport);
   if (change.dport) put16(l4 + 2, *change.dport);
+  if (b[9] == kTcp) clamp(l4, change.mss);
   const std::size_t at = b[9] == kTcp ? 16u : 6u;
   if ((b[9] != kTcp && b[9] != kUdp) || (b[9] == kUdp && get16(l4 + at) == 0)) {
     return b;
@@ -147,9 +162,9 @@ Want Twin::outbound(const Bytes& packet, Vni vnet, Ip4 node) {
   const bool to_inside = match(vnet, s.dst) != nullptr;
   if (entry != nullptr) {
     if (to_inside) return dropped("DestinationInside");
-    return leave(
-        changed(packet, {.src = entry->public_ip,
-                         .ttl = static_cast<std::uint8_t>(s.ttl - 1)}));
+    return leave(changed(packet, {.src = entry->public_ip,
+                                  .ttl = static_cast<std::uint8_t>(s.ttl - 1),
+                                  .mss = match(vnet, s.src)->options().mss}));
   }
   if (match(vnet, s.src) == nullptr) return dropped("SpoofedSource");
   if (to_inside) return dropped("DestinationInside");
@@ -160,6 +175,11 @@ Want Twin::outbound(const Bytes& packet, Vni vnet, Ip4 node) {
 Want Twin::by_rule(const Bytes& packet, const TwinFlow& key) {
   TwinFlow flow = key;
   const TwinRule* rule = match(flow.vnet, flow.inside);
+  for (const Prefix& prefix : rule->options().exempt) {
+    if (prefix.covers(flow.remote)) {
+      return told_inside(packet, *rule, "Exempt", 3, 13);  // P4
+    }
+  }
   if (flow.proto == kTcp) {
     const std::uint8_t flags = flags_of(packet);
     if ((flags & kSyn) == 0) return dropped("TcpNoFlow");  // T11
@@ -168,52 +188,19 @@ Want Twin::by_rule(const Bytes& packet, const TwinFlow& key) {
     flow.phase = Phase::kOpening;
   }
   flow.rule = rule->id;
-  flow.shown = rule->is.public_ip;
   flow.seen = now_;
   std::string drop;
-  TwinFlow* made = allocate(flow, drop);
+  TwinFlow* made = allocate(flow, *rule, drop);
   if (made == nullptr) return told_inside(packet, *rule, drop, 3, 1);
   return by_flow(packet, *made);
-}
-
-TwinFlow* Twin::allocate(TwinFlow flow, std::string& drop) {
-  TwinFlow* held = flow_inside(flow);
-  if (held != nullptr && held->rule == flow.rule) {
-    held->phase = flow.phase;
-    held->seen = now_;
-    CHECK_EQ(chosen_port(flow).value_or(0), held->shown_port);
-    return held;
-  }
-  if (held != nullptr) {
-    flows_.remove_if([&](const TwinFlow& each) { return &each == held; });
-  }
-  std::set<std::uint16_t> taken;
-  for (const TwinFlow& f : flows_) {
-    if (f.proto == flow.proto && f.shown == flow.shown &&
-        f.remote == flow.remote && f.remote_port == flow.remote_port) {
-      CHECK(taken.insert(f.shown_port).second);
-    }
-  }
-  const std::optional<std::uint16_t> port = chosen_port(flow);
-  if (!port) {
-    // Only when none is left (P6).
-    CHECK_EQ(taken.size(),
-             std::size_t{config_.port_high} - config_.port_low + 1u);
-    drop = "PortExhausted";
-    return nullptr;
-  }
-  CHECK(*port >= config_.port_low && *port <= config_.port_high);
-  CHECK(taken.count(*port) == 0);
-  flow.shown_port = *port;
-  flows_.push_back(flow);
-  return &flows_.back();
 }
 
 Want Twin::by_flow(const Bytes& packet, TwinFlow& f) {
   track(f, packet, true);
   Change change = {.src = f.shown,
                    .sport = f.shown_port,
-                   .ttl = static_cast<std::uint8_t>(packet[8] - 1)};
+                   .ttl = static_cast<std::uint8_t>(packet[8] - 1),
+                   .mss = by_id(f.rule)->options().mss};
   // L4: who may be fragmented gets an identifier of the gateway's.
   if ((get16(&packet[6]) & 0x4000) == 0) change.id = chosen_id();
   return leave(changed(packet, change));
@@ -224,7 +211,8 @@ Want Twin::leave(Bytes packet) {
   const Seen s(packet);
   const bool ours = entry_outside(s.dst) != nullptr || is_rule_public(s.dst);
   if (ours) {
-    if (std::optional<Want> want = enter(packet, true)) return *want;
+    std::string why;
+    if (std::optional<Want> want = enter(packet, true, why)) return *want;
   }
   Out out;
   out.ip = std::move(packet);
@@ -233,12 +221,14 @@ Want Twin::leave(Bytes packet) {
 
 Want Twin::inbound(const Bytes& packet) {
   const Seen s(packet);
-  if (std::optional<Want> want = enter(packet, false)) return *want;
-  return dropped(is_rule_public(s.dst) ? "NoFlow" : "UnknownPublic");
+  std::string why;
+  if (std::optional<Want> want = enter(packet, false, why)) return *want;
+  if (!is_rule_public(s.dst)) return dropped("UnknownPublic");
+  return dropped(why.empty() ? "NoFlow" : why);
 }
 
-// Nothing when the packet is for no instance.
-std::optional<Want> Twin::enter(const Bytes& packet, bool turned) {
+std::optional<Want> Twin::enter(const Bytes& packet, bool turned,
+                                std::string& why) {
   const Seen s(packet);
   Route to;
   Change change;
@@ -250,6 +240,7 @@ std::optional<Want> Twin::enter(const Bytes& packet, bool turned) {
     const bool icmp = s.proto == kIcmp;
     TwinFlow* f = flow_outside(s.proto, s.dst, s.dport, s.src,
                                icmp ? std::uint16_t{0} : s.sport);
+    if ((f == nullptr || !is_live(*f)) && !icmp) f = let_in(packet, why);
     if (f == nullptr || !is_live(*f)) return std::nullopt;
     track(*f, packet, false);
     (icmp ? change.sport : change.dport) = f->inside_port;
@@ -264,6 +255,7 @@ std::optional<Want> Twin::enter(const Bytes& packet, bool turned) {
     return want;
   }
   change.dst = to.host;
+  change.mss = to.rule->options().mss;
   if (!turned) change.ttl = static_cast<std::uint8_t>(s.ttl - 1);
   return Want{{into(changed(packet, change), to)}, {}, ""};
 }
@@ -278,7 +270,14 @@ Bytes restored(const Bytes& error, const Bytes& was, const Bytes& became) {
   quote[8] = became[8];
   put16(&quote[4], get16(&became[4]));
   put16(&quote[10], 0);
-  put16(&quote[10], checksum(quote.data(), wire::ip::header_size(&quote[0])));
+  const std::size_t head = wire::ip::header_size(&quote[0]);
+  put16(&quote[10], checksum(quote.data(), head));
+  // What a SYN was made to announce stays so.
+  if (quote[9] == kTcp && (flags_of(quote) & kSyn) != 0) {
+    std::copy_n(&became[head + 20], became[head + 12] / 16 * 4 - 20,
+                &quote[head + 20]);
+    quote = changed(quote, {});
+  }
   Bytes result = first(error, wire::ip::header_size(&error[0]) + 8);
   quote.resize(e.quote().size());
   result.insert(result.end(), quote.begin(), quote.end());
