@@ -266,10 +266,10 @@ INLINE void account(const struct choice* c, const struct packet* p, int out,
   if (flow->host != c->hint) flow->host = c->hint;
   if (out) {
     flow->packets_out++;
-    if (p->ack) flow->ack_out = p->ack;
+    if (p->has_ack) flow->ack_out = p->ack;
   } else {
     flow->packets_in++;
-    if (p->ack) flow->ack_in = p->ack;
+    if (p->has_ack) flow->ack_in = p->ack;
   }
 }
 

@@ -37,6 +37,7 @@ struct packet {
   __u8 syn;  /* TCP */
   __u8 ends; /* FIN or RST */
   __u32 ack;
+  __u8 has_ack;
 };
 
 /* 0/8, 127/8 and everything from 224/4 up belong to no host. */
@@ -69,7 +70,8 @@ INLINE int read_tcp(const struct iphdr* ip, void* end, __u16 left,
   p->sport = bpf_ntohs(tcp->source);
   p->dport = bpf_ntohs(tcp->dest);
   p->sum = tcp->check;
-  p->ack = tcp->ack ? bpf_ntohl(tcp->ack_seq) : 0;
+  p->has_ack = tcp->ack;
+  p->ack = bpf_ntohl(tcp->ack_seq);
   return 0;
 }
 
@@ -123,7 +125,7 @@ INLINE int read_packet(const struct iphdr* ip, void* end, __u32 room,
   p->tos = ip->tos;
   p->may_fragment = (ip->frag_off & bpf_htons(0x4000)) == 0;
   p->icmp = 0;
-  p->ack = 0;
+  p->has_ack = 0;
   p->syn = p->ends = 0;
   __u16 left = p->length - sizeof(*ip);
   switch (p->proto) {
