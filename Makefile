@@ -54,6 +54,7 @@ check: node_modules/.installed
 	@echo 'check: clang-format' && \
 	  clang-format-14 --dry-run --Werror $(CXX_FILES)
 	@$(MAKE) --no-print-directory $(ADDON) dist/.built
+	@echo 'check: licences' && node scripts/licences.mjs > build/licences.txt
 	@echo 'check: house rules' && node dist/test/architecture.test.js \
 	  > build/architecture.tap || { grep -A12 '^not ok' \
 	  build/architecture.tap; exit 1; }

@@ -18,12 +18,15 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { type ErrorBody, ServiceError } from '#lib/errors.js';
 import type { Logger } from '#lib/service/log.js';
+import type { Tls } from './tls.js';
 
 export interface HttpClientOptions {
   /** Base URL; its path is put before every path. */
   url: string;
   /** Limit for a whole exchange, in milliseconds. */
   timeoutMs: number;
+  /** For an https URL: who is trusted, and who this is. */
+  tls?: Tls | undefined;
   log?: Logger;
   /** Sent with every request. */
   headers?: Record<string, string>;
@@ -63,7 +66,7 @@ export class HttpClient {
     const agent = { keepAlive: true, maxSockets: 64 };
     this.#agent =
       this.#base.protocol === 'https:'
-        ? new HttpsAgent(agent)
+        ? new HttpsAgent({ ...agent, ...options.tls })
         : new HttpAgent(agent);
   }
 

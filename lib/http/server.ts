@@ -30,6 +30,7 @@ import { checkAccept, checkVersion } from './negotiate.js';
 import { render } from './reply.js';
 import { isUnexpected, replyError } from './reply-error.js';
 import { type Matched, mergeParams, toRequest } from './request.js';
+import type { Tls } from './tls.js';
 import type {
   HttpServer,
   Method,
@@ -56,6 +57,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     // restify only calls `trace` and `warn`, which bunyan has as well as pino.
     log: quiet(options.log) as never,
     ...({ maxParamLength: MAX_PARAMETER } as object),
+    ...(options.tls === undefined ? {} : secured(options.tls)),
   });
   // restify repeats its inner server's errors; `listen` rejects with them.
   server.on('error', (error: Error) =>
@@ -85,6 +87,12 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     },
     close: () => close(server, clock, upgraded),
   };
+}
+
+/** restify's names for TLS. */
+function secured({ cert, key, ca }: Tls): object {
+  const authorities = { ca, requestCert: true, rejectUnauthorized: true };
+  return { certificate: cert, key, ...(ca === undefined ? {} : authorities) };
 }
 
 /** restify would trace whole requests, whose headers hold signatures. */

@@ -5,15 +5,20 @@
 /** What the configuration file of cloudapi-aip may say. */
 
 import { UsageError } from '#lib/errors.js';
+import {
+  CLIENT_TLS_SCHEMA,
+  SERVER_TLS_SCHEMA,
+  type TlsFiles,
+} from '#lib/http/tls.js';
 import { loadConfig } from '#lib/service/config.js';
 import type { LogLevel } from '#lib/service/log.js';
 import type { ThrottleConfig } from './throttle.js';
 
 export interface Config {
-  listen: { host: string; port: number };
+  listen: { host: string; port: number; tls?: TlsFiles };
   /** Sent as Triton-Datacenter-Name by /--ping. */
   datacenter?: string;
-  napi_nat: { url: string; timeout_ms?: number };
+  napi_nat: { url: string; tls?: TlsFiles; timeout_ms?: number };
   /** Exactly one of the two. */
   accounts: { file: string } | { mahi_url: string; timeout_ms?: number };
   /** False for none; CloudAPI's own unless it says otherwise. */
@@ -40,6 +45,7 @@ const configSchema = {
         // The empty text would listen on every address.
         host: { type: 'string', minLength: 1 },
         port: { type: 'integer', minimum: 0, maximum: 65535 },
+        tls: SERVER_TLS_SCHEMA,
       },
     },
     datacenter: { type: 'string' },
@@ -47,7 +53,7 @@ const configSchema = {
       type: 'object',
       required: ['url'],
       additionalProperties: false,
-      properties: { url, timeout_ms: timeout },
+      properties: { url, tls: CLIENT_TLS_SCHEMA, timeout_ms: timeout },
     },
     accounts: {
       type: 'object',

@@ -33,6 +33,7 @@ import { createPublisher, type Publisher } from '#lib/changefeed/index.js';
 import type { Clock } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
 import { createHttpServer } from '#lib/http/server.js';
+import { readTls } from '#lib/http/tls.js';
 import type { HttpServer } from '#lib/http/types.js';
 import { createLifecycle } from '#lib/service/lifecycle.js';
 import type { Logger } from '#lib/service/log.js';
@@ -179,9 +180,11 @@ function runnerOf(
 }
 
 function serverOf(ctx: NapiContext, metrics: NapiMetrics): HttpServer {
+  const { tls } = ctx.config.listen;
   return createHttpServer({
     name: SERVER_NAME,
     log: ctx.log,
+    tls: tls && readTls('/listen/tls', tls),
     precedence: ['route', 'query', 'body'],
     versions: VERSIONS,
     maxBodyBytes: MAX_BODY_BYTES,

@@ -4,6 +4,7 @@
 
 /** What the configuration file of napi-nat may say. */
 
+import { SERVER_TLS_SCHEMA, type TlsFiles } from '#lib/http/tls.js';
 import type { Schema } from '#lib/schema/validate.js';
 import type { LogLevel } from '#lib/service/log.js';
 
@@ -44,7 +45,7 @@ export type StoreConfig =
 
 export interface NapiConfig {
   datacenter?: string;
-  listen: Address;
+  listen: Address & { tls?: TlsFiles };
   /** Where SVP is served; portolan's port is 1296. */
   svp: Address;
   store: StoreConfig;
@@ -239,7 +240,10 @@ export const configSchema: Schema = {
   ],
   properties: {
     datacenter: text,
-    listen: address,
+    listen: {
+      ...address,
+      properties: { ...address.properties, tls: SERVER_TLS_SCHEMA },
+    },
     svp: address,
     store: storeSchema,
     admin_uuid: uuid,

@@ -31,6 +31,7 @@
  */
 
 import type { Clock } from '#lib/clock.js';
+import { readTls } from '#lib/http/tls.js';
 import { formatIpv4 } from '#lib/net/ipv4.js';
 import { formatMac } from '#lib/net/mac.js';
 import type { Logger } from '#lib/service/log.js';
@@ -175,6 +176,7 @@ export function createSvpAgent(options: AgentOptions): SvpAgent {
       ? null
       : createFeed({
           url: config.napi.url,
+          tls: config.napi.tls && readTls('/napi/tls', config.napi.tls),
           instance: config.cn_uuid ?? formatIpv4(config.underlay_ip),
           clock,
           random: options.random,

@@ -8,6 +8,7 @@
  */
 
 import { UsageError } from '#lib/errors.js';
+import { CLIENT_TLS_SCHEMA, type TlsFiles } from '#lib/http/tls.js';
 import { type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
 import { VNET_MAX } from '#lib/net/vnet.js';
 import type { Schema } from '#lib/schema/validate.js';
@@ -29,7 +30,7 @@ export interface VnetConfig {
 export interface AgentConfig {
   svp: { host: string; port: number; query_ms: number };
   /** napi-nat, whose changefeed is faster than the SVP log. */
-  napi: { url: string } | null;
+  napi: { url: string; tls?: TlsFiles } | null;
   /** Names this node to napi-nat and in log lines. */
   cn_uuid: string | null;
   underlay_ip: Ipv4;
@@ -45,7 +46,7 @@ export interface AgentConfig {
 /** The file as written: everything with a default may be absent. */
 interface ConfigFile {
   svp: { host: string; port?: number; query_ms?: number };
-  napi?: { url: string };
+  napi?: { url: string; tls?: TlsFiles };
   cn_uuid?: string;
   underlay_ip: string;
   underlay_interface?: string;
@@ -100,6 +101,7 @@ const SCHEMA: Schema = {
       type: 'object',
       required: ['url'],
       properties: {
+        tls: CLIENT_TLS_SCHEMA,
         url: {
           type: 'string',
           pattern: '^https?://[^/]+',

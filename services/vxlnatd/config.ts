@@ -7,6 +7,7 @@
  * engine is made with. `docs/vxlnatd.md` describes every field.
  */
 
+import { CLIENT_TLS_SCHEMA, type TlsFiles } from '#lib/http/tls.js';
 import type { LogLevel } from '#lib/service/log.js';
 import {
   BGP_SCHEMA,
@@ -23,7 +24,7 @@ export type Announce = 'arp' | 'bgp' | 'none';
 /** The file as people write it; everything that has a default may be absent. */
 export interface ConfigFile {
   zone_uuid?: string;
-  napi?: { url: string } | null;
+  napi?: { url: string; tls?: TlsFiles } | null;
   svp?: { host: string; port?: number } | null;
   underlay: { interface?: string | null; ip?: string; port?: number };
   external?: { interface?: string | null; ip?: string | null; vlan?: number };
@@ -64,7 +65,7 @@ export interface EngineSettings {
 /** The configuration with every default filled in. */
 export interface Config {
   zone_uuid: string;
-  napi: { url: string } | null;
+  napi: { url: string; tls?: TlsFiles } | null;
   svp: { host: string; port: number } | null;
   underlay: { interface: string | null; ip: string; port: number };
   external: { interface: string | null; ip: string | null; vlan: number };
@@ -135,7 +136,13 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
   {
     zone_uuid: { type: 'string', pattern: UUID },
     napi: {
-      ...object({ url: { type: 'string', pattern: '^http://' } }, ['url']),
+      ...object(
+        {
+          url: { type: 'string', pattern: '^https?://' },
+          tls: CLIENT_TLS_SCHEMA,
+        },
+        ['url'],
+      ),
       type: ['object', 'null'],
     },
     svp: {

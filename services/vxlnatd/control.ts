@@ -14,6 +14,7 @@ import {
 } from '#lib/changefeed/subscriber.js';
 import type { Clock, Timer } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
+import { readTls, type Tls } from '#lib/http/tls.js';
 import type {
   Dataplane,
   Heartbeat,
@@ -55,6 +56,7 @@ export interface ControlOptions {
 export class ControlPlane {
   readonly follower: Follower;
   readonly #options: ControlOptions;
+  readonly #tls: Tls | undefined;
   readonly #http: HttpClient;
   readonly #beats: HttpClient;
   readonly #heartbeat: HeartbeatLoop;
@@ -67,11 +69,13 @@ export class ControlPlane {
   constructor(options: ControlOptions) {
     const { config, clock, log } = options;
     const url = config.napi?.url ?? '';
+    const tls = config.napi?.tls && readTls('/napi/tls', config.napi.tls);
+    this.#tls = tls;
     const { interval_ms: intervalMs } = config.heartbeat;
     this.#options = options;
-    this.#http = new HttpClient({ url, timeoutMs: 30_000, log });
+    this.#http = new HttpClient({ url, tls, timeoutMs: 30_000, log });
     const beatMs = Math.max(1000, intervalMs * 5);
-    this.#beats = new HttpClient({ url, timeoutMs: beatMs, log });
+    this.#beats = new HttpClient({ url, tls, timeoutMs: beatMs, log });
     this.follower = new Follower({
       self: { zone_uuid: config.zone_uuid, ul3_ip: config.underlay.ip },
       fetchDataplane: () => this.#fetchDataplane(),
@@ -193,6 +197,7 @@ export class ControlPlane {
     const { config, clock, log, random } = this.#options;
     this.#subscriber = createSubscriber({
       url: config.napi?.url ?? '',
+      tls: this.#tls,
       instance: config.zone_uuid,
       service: 'vxlnatd',
       resources: Object.entries(RESOURCES).map(([resource, subResources]) => ({
