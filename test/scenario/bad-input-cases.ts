@@ -400,6 +400,12 @@ export function cases(world: BadInputWorld): Case[] {
       },
     },
     {
+      method: 'PUT',
+      path: `/aip_accounts/${OWNER}`,
+      good: {},
+      fields: { quota: 'count', role_tags: 'uuids' },
+    },
+    {
       method: 'POST',
       path: '/nat_zones',
       good: {

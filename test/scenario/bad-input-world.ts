@@ -169,6 +169,8 @@ export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
       vlans,
       `${vlans}/2/networks`,
       '/aips',
+      `/aips/${aip['uuid']}/audit`,
+      `/aip_accounts/${OWNER}`,
       '/nat_zones',
       '/nat_publics',
       '/ul3_mappings',

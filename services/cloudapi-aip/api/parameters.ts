@@ -32,7 +32,12 @@ const ipv4: Schema = {
   pattern: `^${OCTET}(\\.${OCTET}){3}$`,
 };
 const boolean: Schema = { type: 'boolean' };
-const text: Schema = { type: 'string', maxLength: MAX_TEXT };
+/** No control characters but tab and line feed, no halves of pairs. */
+const text: Schema = {
+  type: 'string',
+  maxLength: MAX_TEXT,
+  pattern: '^(?:[\\t\\n]|[^\\p{Cc}\\p{Cs}])*$',
+};
 
 export const STATES = ['detached', 'attaching', 'attached', 'detaching'];
 const state: Schema = { type: 'string', enum: STATES };
@@ -73,7 +78,7 @@ export const remap: Parameter = {
 export const description: Parameter = {
   names: ['description'],
   schema: text,
-  must: `must be text of at most ${MAX_TEXT} characters`,
+  must: `must be text of at most ${MAX_TEXT} printable characters`,
   about: 'free text; an empty one in an update clears it',
 };
 export const tagsParameter: Parameter = {

@@ -26,7 +26,7 @@ const WRONG: Record<string, unknown[]> = {
   instance: ['x', '', 7, true, [INSTANCE], {}, INSTANCE.toUpperCase()],
   private_ip: ['10.0.0.256', '10.0.0', '::1', 'x', 1, {}, ['10.4.4.2']],
   'private-ip': ['010.0.0.1', ' 10.4.4.2', 0],
-  description: [7, true, {}, [], 'x'.repeat(1025)],
+  description: [7, true, {}, [], 'x'.repeat(1025), 'a\u0000', '\ud800'],
   tags: [
     'a=b',
     [],

@@ -53,11 +53,29 @@ function findUser({ query, route }: Request): AccountInfo {
   return findAccount(query['account']);
 }
 
+/** Alice's roles as pairs of UUID and name. */
+const ROLES = Object.entries(deputy().roles ?? {}).map(
+  ([uuid, { name }]) => [uuid, name] as const,
+);
+
+function findUuids({ query }: Request): object {
+  if (query['account'] !== 'alice') throw absent('AccountDoesNotExist');
+  const names = [query['name']].flat();
+  const found = ROLES.filter(([, name]) => names.includes(name));
+  const uuids = Object.fromEntries(found.map(([uuid, name]) => [name, uuid]));
+  return { account: ALICE, uuids: query['type'] === 'role' ? uuids : {} };
+}
+
+function findNames({ query }: Request): object {
+  const uuids = [query['uuid']].flat();
+  return Object.fromEntries(ROLES.filter(([uuid]) => uuids.includes(uuid)));
+}
+
 /** A server that answers as mahi does, and the source that asks it. */
 async function startMahi(t: Test): Promise<Mahi> {
   const clock = manualClock();
   const asked: string[] = [];
-  const route = (path: string, find: (request: Request) => AccountInfo) => ({
+  const route = (path: string, find: (request: Request) => object) => ({
     method: 'GET' as const,
     path,
     name: path.replaceAll(/\W/g, ''),
@@ -72,6 +90,8 @@ async function startMahi(t: Test): Promise<Mahi> {
     route('/accounts/:uuid', (request) => findAccount(request.route['uuid'])),
     route('/users', findUser),
     route('/users/:uuid', findUser),
+    route('/uuids', findUuids),
+    route('/names', findNames),
   ]);
   const source = openMahi({ url, clock, timeoutMs: 5000, log: silentLogger() });
   t.teardown(() => source.close());
@@ -183,4 +203,61 @@ test('the service lets in whom mahi knows, and nobody while it is down', async (
   t.equal(down.status, 503);
   t.notOk(down.text.includes('6379'), 'nothing of the inside is told');
   t.equal(napi.requests.length, before, 'napi-nat was not asked');
+});
+
+test('names and UUIDs of roles are asked for', async (t) => {
+  const mahi = await startMahi(t);
+  const { account: alice } = (await mahi.source.account(
+    'alice',
+  )) as AccountInfo;
+  const { account: bob } = (await mahi.source.account('bob')) as AccountInfo;
+  const all = new Map(ROLES);
+  const names = [...all.values()];
+  const uuids = await mahi.source.roleUuids(alice, [...names, 'lords']);
+  t.deepEqual(
+    [...uuids],
+    ROLES.map(([uuid, name]) => [name, uuid]),
+  );
+  t.equal((await mahi.source.roleUuids(alice, ['reader'])).size, 1, 'one');
+  t.equal((await mahi.source.roleUuids(bob, names)).size, 0, 'no such: none');
+  const back = await mahi.source.roleNames(alice, [...all.keys(), ALICE]);
+  t.deepEqual([...back], ROLES);
+  mahi.broken = { status: 200, body: { uuids: 7 } };
+  t.equal((await mahi.source.roleUuids(alice, names)).size, 0, 'an odd answer');
+  mahi.broken = { status: 500, body: { code: 'RedisError', message: 'x' } };
+  const failed = await mahi.source
+    .roleNames(alice, names)
+    .catch((error: ServiceError) => error.status);
+  t.equal(failed, 503);
+});
+
+test("mahi's parsed rules decide what a sub-user may do", async (t) => {
+  const mahi = await startMahi(t);
+  const [[reader] = []] = ROLES.filter(([, name]) => name === 'reader');
+  const parsed = {
+    effect: true,
+    actions: { exact: { listaips: true }, regex: [] },
+    resources: { exact: {}, regex: ['/\\/alice\\/aips.*/'] },
+    conditions: ['=', { name: 'sourceip', type: 'ip' }, '127.0.0.0/8'],
+  };
+  const info = deputy({ defaultRoles: [reader as string] });
+  const roles = {
+    ...info.roles,
+    [reader as string]: {
+      name: 'reader',
+      account: ALICE,
+      rules: [
+        ['CAN listaips /alice/aips* WHEN sourceip = 127.0.0.0/8', parsed],
+      ],
+    },
+  };
+  const { call } = await deploy(t, { mahi_url: mahi.url });
+  const deputyCall = {
+    key: KEYS.user,
+    keyId: `/alice/users/deputy/keys/${KEYS.user.md5}`,
+  };
+  mahi.broken = { status: 200, body: { ...info, roles } };
+  t.equal((await call('GET', '/my/aips', deputyCall)).status, 200);
+  const made = await call('POST', '/my/aips', { ...deputyCall, body: {} });
+  t.equal(made.status, 403, 'another action');
 });
