@@ -48,11 +48,6 @@ export function contains(cidr: Cidr, ip: Ipv4): boolean {
   return ipv4(ip & netmask(cidr.bits)) === cidr.base;
 }
 
-/** Whether two prefixes share an address. */
-export function overlaps(a: Cidr, b: Cidr): boolean {
-  return a.bits <= b.bits ? contains(a, b.base) : contains(b, a.base);
-}
-
 /** The last address of the prefix (broadcast, for a subnet). */
 export function lastAddress(cidr: Cidr): Ipv4 {
   return ipv4(cidr.base | ~netmask(cidr.bits));

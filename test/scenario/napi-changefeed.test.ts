@@ -14,6 +14,7 @@ import {
   addNic,
   addZone,
   type NatWorld,
+  PUBLIC_NETWORK,
   startWorld,
   until,
   uuidOf,
@@ -128,6 +129,53 @@ test("the etag of an event is the object's", async (t) => {
     const answer = await world.call('GET', path);
     t.equal(item?.['etag'], answer.headers.get('etag'), path);
   }
+});
+
+test('net-agent hears of aggregations, without a pool in between', async (t) => {
+  const world = await startWorld(t, { nat_reform: false });
+  const { items, socket } = await listen(world, [
+    {
+      resource: 'aggregation',
+      subResources: ['create', 'delete', 'lacp_mode'],
+    },
+    { resource: 'network', subResources: ['create', 'delete'] },
+  ]);
+  t.teardown(() => socket.terminate());
+  const server = uuidOf(9, 1);
+  const { mac } = await world.must('POST', '/nics', {
+    belongs_to_uuid: server,
+    belongs_to_type: 'server',
+    owner_uuid: OWNER,
+  });
+  await world.must('POST', '/network_pools', {
+    name: 'unheard',
+    networks: PUBLIC_NETWORK,
+  });
+  const made = await world.call('POST', '/aggregations', {
+    name: 'aggr0',
+    macs: [mac],
+  });
+  const path = `/aggregations/${server}-aggr0`;
+  await world.must('PUT', path, { nic_tags_provided: ['external'] });
+  await world.must('PUT', path, { lacp_mode: 'active' });
+  await world.must('DELETE', path);
+  await until(
+    'three items',
+    async () => items.length,
+    (count) => count >= 3,
+  );
+  t.deepEqual(kinds(items), [
+    'aggregation create',
+    'aggregation lacp_mode',
+    'aggregation delete',
+  ]);
+  for (const item of items) {
+    t.equal(item.changedResourceId, `${server}-aggr0`);
+    t.equal(item['belongs_to_uuid'], server);
+    t.equal(item['name'], 'aggr0');
+  }
+  t.equal(items[0]?.['etag'], made.headers.get('etag'));
+  t.notOk('etag' in (items[2] as Item));
 });
 
 test('a refused request is heard of by nobody', async (t) => {

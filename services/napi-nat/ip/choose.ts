@@ -71,6 +71,8 @@ export function createIpChooser(
   let gapsLeft = true;
 
   async function candidates(): Promise<Candidate[]> {
+    // Nothing is provisioned on IPv6: its addresses are given by hand.
+    if (network.family !== 'ipv4') return [];
     if (gapsLeft) {
       const found = await gap(ctx, bucket, start, end);
       if (found.length > 0) return found;
