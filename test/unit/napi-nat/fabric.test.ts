@@ -10,6 +10,7 @@ import {
   addFabric,
   addZone,
   startWorld,
+  until,
   uuidOf,
 } from '#test/nat-world.js';
 
@@ -259,7 +260,8 @@ test("a former NAT zone's NIC leaves the new router alone", async (t) => {
     const [row] = await world.must<Body[]>('GET', query);
     return row?.['cn_uuid'];
   };
-  t.equal(await router(), zone.uuid);
+  // The zone must have the rule before the router leads to it.
+  await until('the router', router, (cn) => cn === zone.uuid);
   await world.must('PUT', `/nics/${nic['mac']}`, { cn_uuid: uuidOf(9, 2) });
   t.equal(await router(), zone.uuid, 'when it moves');
   await world.must('DELETE', `/nics/${nic['mac']}`);
