@@ -37,6 +37,9 @@ export type ApiName = (typeof API_NAMES)[number];
 /** SAPI waits for the VMAPI job of a new instance. */
 const TIMEOUT_MS = 3_600_000;
 
+/** The most that NAPI lists at once. */
+const PAGE = 1000;
+
 type Verb = 'get' | 'post' | 'put' | 'del';
 
 /** One API. */
@@ -132,8 +135,19 @@ export function createClients(urls: Record<ApiName, string>) {
     napi: {
       network: (uuid: string) => napi.find<Network>(`/networks/${uuid}`),
       pool: (uuid: string) => napi.find<Network>(`/network_pools/${uuid}`),
-      fabricNetworks: () =>
-        napi.call<Network[]>('get', '/networks', { query: { fabric: true } }),
+      fabricNetworks: async (owner_uuid: string) => {
+        const all: Network[] = [];
+        for (;;) {
+          const page = await napi.call<Network[]>('get', '/networks', {
+            query: {
+              ...{ fabric: true, owner_uuid },
+              ...{ limit: PAGE, offset: all.length },
+            },
+          });
+          all.push(...page);
+          if (page.length < PAGE) return all;
+        }
+      },
       zones: () => napi.call<NatZone[]>('get', '/nat_zones'),
       zone: (uuid: string) => napi.find<NatZone>(`/nat_zones/${uuid}`),
       registerZone: (body: object) =>
@@ -142,8 +156,8 @@ export function createClients(urls: Record<ApiName, string>) {
         napi.call<NatZone>('put', `/nat_zones/${uuid}`, { body }),
       deleteZone: (uuid: string) =>
         napi.call<void>('del', `/nat_zones/${uuid}`),
-      convert: (network: Network) =>
-        napi.call<Network>('put', `/networks/${network.uuid}`, {
+      convert: (uuid: string) =>
+        napi.call<Network>('put', `/networks/${uuid}`, {
           body: { nat_reform_public: '' },
         }),
       job: (uuid: string) => napi.call<Job>('get', `/jobs/${uuid}`),

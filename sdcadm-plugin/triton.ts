@@ -84,14 +84,14 @@ export interface Network {
   internet_nat?: boolean;
   nat_reform_public?: string;
   /** Of a conversion that is under way. */
-  job_uuid?: string;
+  nat_reform_job?: string;
 }
 
-/** napi-nat: a job as VMAPI shows one. */
+/** napi-nat: a conversion (docs/conversion.md). */
 export interface Job {
   uuid: string;
   execution: 'queued' | 'running' | 'succeeded' | 'failed' | 'canceled';
-  error?: string;
+  log: { at: string; step: string; message: string }[];
 }
 
 /** napi-nat: a NAT zone as it is registered. */

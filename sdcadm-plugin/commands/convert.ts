@@ -48,6 +48,7 @@ export const do_convert = command(
     help: [
       'Move fabric networks from their own NAT zones to NAT Reform, one after',
       'the other. Connections through the old zone end; new ones work at once.',
+      'docs/conversion.md has the steps.',
       '',
       'Usage:',
       '    {{name}} convert [OPTIONS] NETWORK...',
@@ -68,8 +69,8 @@ export const do_convert = command(
       const networks =
         owner === undefined
           ? await named(ctx, [...new Set(args)])
-          : (await ctx.clients.napi.fabricNetworks()).filter(
-              (network) => network.owner_uuid === owner && convertible(network),
+          : (await ctx.clients.napi.fabricNetworks(String(owner))).filter(
+              convertible,
             );
       return runProcedures(ctx, [convertFabrics(networks)], runOptions(opts));
     },

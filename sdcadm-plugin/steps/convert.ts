@@ -6,42 +6,49 @@
 
 import type { Context } from '../context.js';
 import { internalError } from '../errors.js';
-import type { Network } from '../triton.js';
+import type { Job, Network } from '../triton.js';
 
 const POLL_MS = 500;
-const LIMIT_MS = 600_000;
+const ENDED = ['succeeded', 'failed', 'canceled'];
+
+/** Waits for a job's end, and tells the operator each line of its log. */
+async function follow(ctx: Context, uuid: string): Promise<Job> {
+  let told = 0;
+  for (;;) {
+    const job = await ctx.clients.napi.job(uuid);
+    for (const { step, message } of job.log.slice(told)) {
+      ctx.ui(`    ${step}: ${message}`);
+    }
+    told = job.log.length;
+    if (ENDED.includes(job.execution)) return job;
+    await ctx.pause(POLL_MS);
+  }
+}
 
 /**
  * Asks napi-nat to convert a network, and waits until it has a public IP of
- * NAT Reform. Asking again for one that is under way is harmless.
+ * NAT Reform. Asking again for one that is under way follows the same job.
  * @returns the public IP
- * @throws SdcadmError when the job fails, or is not done within ten minutes
+ * @throws SdcadmError with the last line of the log when the job fails
  */
 export async function convertNetwork(
   ctx: Context,
-  network: Network,
+  { uuid }: Network,
 ): Promise<string> {
   const { napi } = ctx.clients;
-  const started = ctx.now();
-  let { nat_reform_public: address, job_uuid: job } =
-    await napi.convert(network);
-  while (address === undefined || address === '') {
-    if (ctx.now() - started > LIMIT_MS) {
+  const asked = await napi.convert(uuid);
+  if (asked.nat_reform_job !== undefined) {
+    const { execution, log } = await follow(ctx, asked.nat_reform_job);
+    if (execution !== 'succeeded') {
       throw internalError(
-        `network ${network.uuid} is not converted after ten minutes`,
+        `job ${asked.nat_reform_job} ${execution}: ` +
+          (log.at(-1)?.message ?? 'it has no log'),
       );
     }
-    await ctx.pause(POLL_MS);
-    if (job !== undefined) {
-      const { execution, error } = await napi.job(job);
-      if (execution === 'failed' || execution === 'canceled') {
-        throw internalError(
-          `job ${job} ${execution}: ${error ?? 'see GET /jobs/:uuid'}; ` +
-            'the old NAT zone goes on serving',
-        );
-      }
-    }
-    address = (await napi.network(network.uuid))?.nat_reform_public;
+  }
+  const address = (await napi.network(uuid))?.nat_reform_public ?? '';
+  if (address === '') {
+    throw internalError(`network ${uuid} has no public IP of NAT Reform`);
   }
   return address;
 }

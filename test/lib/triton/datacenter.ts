@@ -277,15 +277,25 @@ export class Datacenter {
     return [
       this.#one('/networks', () => this.networks),
       this.#one('/network_pools', () => this.pools),
-      this.#route('GET', '/networks', () =>
-        ok(this.networks.filter(({ fabric }) => fabric === true)),
-      ),
+      this.#route('GET', '/networks', ({ query }) => {
+        const [limit, offset] = [query['limit'], query['offset']].map(Number);
+        const found = this.networks.filter(
+          ({ fabric, owner_uuid }) =>
+            fabric === true && owner_uuid === query['owner_uuid'],
+        );
+        return ok(found.slice(offset, (offset ?? 0) + (limit ?? 0)));
+      }),
       this.#route('PUT', '/networks/:uuid', ({ route }) => {
         const network = this.networks.find((n) => n.uuid === route['uuid']);
         if (network === undefined) throw notFound('network not found');
-        const job: Item = { uuid: randomUUID(), execution: 'running' };
+        const log = [{ at: '', step: 'allocate', message: 'zone chosen' }];
+        const job: Item = { uuid: randomUUID(), execution: 'running', log };
         this.jobs.push(job);
-        return ok({ ...network, job_uuid: job.uuid });
+        return ok({
+          ...network,
+          nat_reform_public: '',
+          nat_reform_job: job.uuid,
+        });
       }),
       this.#one('/jobs', () => this.jobs),
       this.#list('/nat_zones', () => this.zones, []),

@@ -117,6 +117,7 @@ test('convert: waits for the job, network by network', async (t) => {
   t.deepEqual(dc.writes, [
     { call: 'PUT /networks/:uuid', body: { nat_reform_public: '' } },
   ]);
+  t.ok(run.lines.includes('    allocate: zone chosen'), 'progress');
   t.ok(run.lines.includes(`Converted network ${NETWORK}: public IP 3.3.3.3`));
   const again = await operate(dc.url, ['convert', '-y', NETWORK, other]);
   t.equal(again.lines.at(-1), 'Nothing to do.');
@@ -129,14 +130,11 @@ test('convert: a failed job is told with its reason', async (t) => {
     onPause: () =>
       Object.assign(dc.jobs[0] as object, {
         execution: 'failed',
-        error: 'no zone is up',
+        log: [{ at: '', step: 'sync', message: 'no zone is up' }],
       }),
   });
   t.equal(run.status, 1);
-  t.match(
-    run.stderr,
-    /failed: no zone is up; the old NAT zone goes on serving/,
-  );
+  t.match(run.stderr, /job \S+ failed: no zone is up/);
 });
 
 test('convert: refuses what cannot be converted', async (t) => {
