@@ -77,6 +77,39 @@ class Api {
 
 export type Clients = ReturnType<typeof createClients>;
 
+/** NAPI's calls, and those that napi-nat adds to them. */
+function napiCalls(napi: Api) {
+  return {
+    network: (uuid: string) => napi.find<Network>(`/networks/${uuid}`),
+    pool: (uuid: string) => napi.find<Network>(`/network_pools/${uuid}`),
+    fabricNetworks: async (owner_uuid: string) => {
+      const all: Network[] = [];
+      for (;;) {
+        const page = await napi.call<Network[]>('get', '/networks', {
+          query: {
+            ...{ fabric: true, owner_uuid },
+            ...{ limit: PAGE, offset: all.length },
+          },
+        });
+        all.push(...page);
+        if (page.length < PAGE) return all;
+      }
+    },
+    zones: () => napi.call<NatZone[]>('get', '/nat_zones'),
+    zone: (uuid: string) => napi.find<NatZone>(`/nat_zones/${uuid}`),
+    registerZone: (body: object) =>
+      napi.call<NatZone>('post', '/nat_zones', { body }),
+    changeZone: (uuid: string, body: object) =>
+      napi.call<NatZone>('put', `/nat_zones/${uuid}`, { body }),
+    deleteZone: (uuid: string) => napi.call<void>('del', `/nat_zones/${uuid}`),
+    convert: (uuid: string) =>
+      napi.call<Network>('put', `/networks/${uuid}`, {
+        body: { nat_reform_public: '' },
+      }),
+    job: (uuid: string) => napi.call<Job>('get', `/jobs/${uuid}`),
+  };
+}
+
 /** @param urls of each API's root */
 export function createClients(urls: Record<ApiName, string>) {
   const apis = Object.fromEntries(
@@ -132,36 +165,7 @@ export function createClients(urls: Record<ApiName, string>) {
       image: (uuid: string, channel: string) =>
         updates.find<Image>(`/images/${uuid}?channel=${channel}`),
     },
-    napi: {
-      network: (uuid: string) => napi.find<Network>(`/networks/${uuid}`),
-      pool: (uuid: string) => napi.find<Network>(`/network_pools/${uuid}`),
-      fabricNetworks: async (owner_uuid: string) => {
-        const all: Network[] = [];
-        for (;;) {
-          const page = await napi.call<Network[]>('get', '/networks', {
-            query: {
-              ...{ fabric: true, owner_uuid },
-              ...{ limit: PAGE, offset: all.length },
-            },
-          });
-          all.push(...page);
-          if (page.length < PAGE) return all;
-        }
-      },
-      zones: () => napi.call<NatZone[]>('get', '/nat_zones'),
-      zone: (uuid: string) => napi.find<NatZone>(`/nat_zones/${uuid}`),
-      registerZone: (body: object) =>
-        napi.call<NatZone>('post', '/nat_zones', { body }),
-      changeZone: (uuid: string, body: object) =>
-        napi.call<NatZone>('put', `/nat_zones/${uuid}`, { body }),
-      deleteZone: (uuid: string) =>
-        napi.call<void>('del', `/nat_zones/${uuid}`),
-      convert: (uuid: string) =>
-        napi.call<Network>('put', `/networks/${uuid}`, {
-          body: { nat_reform_public: '' },
-        }),
-      job: (uuid: string) => napi.call<Job>('get', `/jobs/${uuid}`),
-    },
+    napi: napiCalls(napi),
     urls,
     close(): void {
       for (const api of Object.values(apis)) api.close();
