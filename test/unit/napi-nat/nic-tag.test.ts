@@ -5,7 +5,7 @@
 /** `/nic_tags` (facts: triton-napi 6.3). */
 
 import test from 'tape';
-import { PUBLIC_NETWORK, startWorld } from '#test/nat-world.js';
+import { PUBLIC_NETWORK, startWorld, uuidOf } from '#test/nat-world.js';
 
 type Body = Record<string, unknown>;
 
@@ -63,4 +63,56 @@ test('what is wrong with a tag is said by field', async (t) => {
     t.equal(error?.['field'], field);
     t.equal(error?.['message'], message);
   }
+});
+
+test('a NIC names tags that exist', async (t) => {
+  const world = await startWorld(t);
+  const nic = {
+    belongs_to_uuid: uuidOf(9, 1),
+    belongs_to_type: 'server',
+    owner_uuid: uuidOf(1, 1),
+  };
+  const cases: [object, string, string, unknown?][] = [
+    [{ nic_tag: 'nope' }, 'nic_tag', 'nic tag does not exist'],
+    [{ nic_tag: ['external'] }, 'nic_tag', 'must only specify one nic tag'],
+    [
+      { nic_tag: 'external/1/2' },
+      'nic_tag',
+      'only one slash is allowed after the tag name',
+    ],
+    [
+      { nic_tag: 'sdc_overlay/16777216' },
+      'nic_tag',
+      'VNET ID must be a number between 0 and 16777215',
+    ],
+    [
+      { nic_tags_provided: 'external,nope' },
+      'nic_tags_provided',
+      'nic tag does not exist',
+      ['nope'],
+    ],
+    [
+      { nic_tags_provided: ['a', 'b'] },
+      'nic_tags_provided',
+      'nic tags do not exist',
+      ['a', 'b'],
+    ],
+    [{ nic_tags_provided: 5 }, 'nic_tags_provided', 'must be an array'],
+    [{ nic_tags_provided: '' }, 'nic_tags_provided', 'must not be empty'],
+  ];
+  for (const [more, field, message, invalid] of cases) {
+    const answer = await world.call<Body>('POST', '/nics', { ...nic, ...more });
+    const [error] = (answer.body['errors'] ?? []) as Body[];
+    t.equal(answer.status, 422, JSON.stringify(more));
+    t.deepEqual([error?.['field'], error?.['message']], [field, message]);
+    if (invalid) t.deepEqual(error?.['invalid'], invalid);
+  }
+  const made = await world.must('POST', '/nics', {
+    ...nic,
+    nic_tags_provided: 'external,sdc_underlay',
+  });
+  t.deepEqual(made['nic_tags_provided'], ['external', 'sdc_underlay']);
+  const path = `/nics/${made['mac']}`;
+  const cleared = await world.must('PUT', path, { nic_tags_provided: [] });
+  t.notOk('nic_tags_provided' in cleared);
 });
