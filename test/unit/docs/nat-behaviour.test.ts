@@ -8,9 +8,9 @@
  * words why there is none.
  */
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import test from 'tape';
+import { testNames } from '#test/test-names.js';
 
 /** How many there are of each letter. */
 const IDS = {
@@ -50,31 +50,6 @@ const rows: Row[] = [
     ? (last as string)
     : '',
 }));
-
-/** The names of all tests, native ones first put together from their parts. */
-function testNames(): Set<string> {
-  const files = execFileSync(
-    'git',
-    ['ls-files', '-co', '--exclude-standard', 'test', 'native/vxlnat/test'],
-    { encoding: 'utf8' },
-  )
-    .split('\n')
-    .filter((name) => /\.(?:test\.ts|cc)$/.test(name) && existsSync(name));
-  const names = new Set<string>();
-  for (const file of files) {
-    const text = readFileSync(file, 'utf8');
-    const pattern = file.endsWith('.cc')
-      ? /^TEST\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)/gm
-      : /^\w*[tT]est\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/gm;
-    for (const match of text.matchAll(pattern)) {
-      const parts = (match[1] as string).matchAll(
-        /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'/g,
-      );
-      names.add([...parts].map((part) => part[1] ?? part[2]).join(''));
-    }
-  }
-  return names;
-}
 
 test('docs/nat-behaviour.md has every id once, in order', (t) => {
   const expected = Object.entries(IDS).flatMap(([letter, count]) =>
