@@ -32,6 +32,7 @@ import {
 import type { Prober } from '../probe/prober.js';
 import { canServe, decide, isDeaf, type Sight, suspects } from './decide.js';
 import { giveShare } from './share.js';
+import { type ToldBeat, toldBeat } from './told.js';
 import {
   lastSign,
   register,
@@ -44,23 +45,6 @@ import {
 
 /** Heartbeat intervals that a zone which lags is waited for. */
 const LAG_TURNS = 10;
-
-/** Longest text that processes tell each other. */
-const TOLD_LIMIT = 7000;
-
-interface ToldBeat {
-  zone: string;
-  beat: Heartbeat;
-}
-
-/** A heartbeat for the others; a long list of addresses stays here. */
-function toldBeat(zone: string, beat: Heartbeat): string {
-  const whole: ToldBeat = { zone, beat };
-  const text = JSON.stringify(whole);
-  if (text.length <= TOLD_LIMIT) return text;
-  const short: ToldBeat = { zone, beat: { ...beat, announced: [] } };
-  return JSON.stringify(short);
-}
 
 /** The watch over all zones. */
 export class ZoneMonitor {
