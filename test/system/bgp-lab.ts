@@ -274,8 +274,9 @@ export class BgpLab extends Lab {
     const zone = ZONES[name];
     const config = JSON.parse(example('A zone'));
     Object.assign(config, { zone_uuid: zone.uuid, io: 'tun', ...changes });
-    // A test machine may be too busy for the example's 50 ms.
+    // A test machine may be too busy for BFD of 50 ms and a drain of 500 ms.
     config.bgp.bfd = { interval_ms: 300, multiplier: 5 };
+    config.bgp.drain_ms = 3000;
     config.underlay.ip = zone.ul3;
     config.external.ip = zone.external;
     config.bgp.directory = this.birdOf(name);

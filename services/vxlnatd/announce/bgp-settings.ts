@@ -102,7 +102,7 @@ export function completeBgp(file: BgpFile): BgpConfig {
     graceful_restart_seconds: 30,
     import: 'default',
     drain_ms: 500,
-    directory: '/run/vxlnatd',
+    directory: '/run/vxlnat/bird',
     include: null,
     ...file,
     neighbors: file.neighbors.map((neighbor) => ({
