@@ -69,13 +69,13 @@ test('work that moves loses nothing outside', { skip }, async (t) => {
   const lab = await startLab(t);
   await lab.startZone('z2');
   await lab.waysAre(AIP, 'z1');
-  const lost = await lostWhile(t, lab, 'drain', async () => {
+  const gaps = await lostWhile(t, lab, 'drain', async () => {
     await lab.order('place', AIP, ZONES.z2.uuid);
     await lab.waysAre(AIP, 'z2');
     await lab.order('place', AIP, ZONES.z1.uuid);
     await lab.waysAre(AIP, 'z1');
   });
-  t.equal(lost, 0, 'there and back');
+  t.equal(gaps, 0, 'there was always a way');
   await until('the zone that had it is silent', () => lab.pathsOf(AIP) === 1);
   t.pass('only one announces');
 });

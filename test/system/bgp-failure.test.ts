@@ -52,7 +52,7 @@ test('a restart is not seen outside', { skip }, async (t) => {
 test('BIRD may be killed', { skip }, async (t) => {
   const lab = await startLab(t);
   await lab.waysAre(AIP, 'z1');
-  const lost = await lostWhile(t, lab, 'BIRD killed', async () => {
+  const gaps = await lostWhile(t, lab, 'BIRD killed', async () => {
     lab.sh(`kill -9 $(cat ${lab.birdOf('z1')}/bird.pid)`);
     await until('BIRD is back', async () => {
       const { bgp } = (await lab.admin('z1', '/health')) as {
@@ -62,6 +62,6 @@ test('BIRD may be killed', { skip }, async (t) => {
       return restarts === 1 && neighbors.every((n) => n.exported === 2);
     });
   });
-  t.equal(lost, 0, 'graceful restart keeps the routes');
+  t.equal(gaps, 0, 'graceful restart keeps the routes');
   await lab.waysAre(AIP, 'z1');
 });
