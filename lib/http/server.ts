@@ -251,6 +251,8 @@ async function pour(
   res.once('close', () => listening.abort());
   res.statusCode = status;
   res.setHeader('Content-Type', stream.type);
+  // restify takes a reply without headers for one that was forgotten.
+  res.flushHeaders();
   for await (const bit of stream.open(listening.signal)) {
     if (listening.signal.aborted) return;
     if (bit.length > 0 && !res.write(bit)) {

@@ -23,6 +23,7 @@ import type {
 } from './engine.js';
 import type { FollowStatus } from './follow.js';
 import type { HeartbeatStatus, Watch } from './heartbeat.js';
+import type { Hottest } from './look/hottest.js';
 import { lookRoutes } from './look/routes.js';
 import { natReply } from './mapping.js';
 import { exposition } from './metrics.js';
@@ -39,6 +40,7 @@ export interface AdminView {
   engine: Engine;
   clock: Clock;
   watch: Watch;
+  hottest: Hottest;
   applied: Applied;
   reconcile: () => ReconcileStatus;
   resolver: () => ResolverStats;
@@ -191,9 +193,11 @@ function rules(view: AdminView, request: Request): Reply {
   };
 }
 
-function publics(view: AdminView): Reply {
+async function publics(view: AdminView): Promise<Reply> {
   const world = view.world?.();
   const { applied } = view;
+  const counts = await view.engine.counts();
+  const flows = new Map(counts.publics.map((each) => [each.ip, each.flows]));
   const all = new Set([...applied.routed, ...applied.announced]);
   const body = [...all].sort().map((ip) => {
     const known = world?.publics.get(ip);
@@ -204,6 +208,7 @@ function publics(view: AdminView): Reply {
       routed: applied.routed.has(ip),
       announced: applied.announced.has(ip),
       draining: applied.drains.has(ip),
+      flows: flows.get(ip) ?? 0,
     };
   });
   return { status: 200, body };
@@ -249,13 +254,19 @@ async function removeMatching(
     flows += page.flows.length;
     if (dry || page.flows.length === 0) continue;
     await view.engine.apply(
-      page.flows.map(({ proto, public_ip, public_port, ...flow }) => ({
+      page.flows.map((flow) => ({
         op: 'remove_flow',
-        proto,
-        public_ip,
-        public_port,
+        proto: flow.proto,
+        public_ip: flow.public_ip,
+        public_port: flow.public_port,
         remote_ip: flow.remote_ip,
         remote_port: flow.remote_port,
+        // Another's flow may have taken its place meanwhile.
+        owner: {
+          vnet: flow.vnet,
+          private_ip: flow.private_ip,
+          private_port: flow.private_port,
+        },
       })),
     );
   }
@@ -298,7 +309,7 @@ export function adminRoutes(view: AdminView): Route[] {
         return { status: 200, body: { path, path_why: why } };
       },
     },
-    ...lookRoutes(view.engine, view.clock),
+    ...lookRoutes(view.engine, view.clock, view.hottest),
     get('/rules', 'listrules', (request) => rules(view, request)),
     get('/nat', 'nat', (request) => {
       const { port_low: low, port_high: high } = view.config.engine;

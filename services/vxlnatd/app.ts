@@ -24,6 +24,7 @@ import { LazySaver } from './durable.js';
 import type { Engine, EngineEvent, OpenEngine } from './engine.js';
 import { Watch } from './heartbeat.js';
 import { FlowEventReader } from './look/flow-events.js';
+import { Hottest, PoolWatch, portsOf } from './look/hottest.js';
 import { NatLog, type NatLogStats } from './nat-log/nat-log.js';
 import type { RunIp } from './os/ip.js';
 import type { Kernel } from './os/kernel.js';
@@ -329,6 +330,7 @@ export class App {
         engine,
         clock,
         watch,
+        hottest: this.#findHottest(engine),
         applied: this.reconciler.applied,
         reconcile: () => this.reconciler.status(),
         resolver: () => resolver.stats(),
@@ -348,6 +350,18 @@ export class App {
     log.info({ zone_uuid, admin: this.address }, 'listening');
     // Stopped before the loop: no change may come while it is taken down.
     if (control !== null) this.#onStop(() => control.stop());
+  }
+
+  /** The hot remotes; with a NAT log it is also told when ports run out. */
+  #findHottest(engine: Engine): Hottest {
+    const { clock, log } = this.#deps;
+    const hottest = new Hottest(engine, clock);
+    const sinks = this.#natLog;
+    if (sinks === null) return hottest;
+    const ports = portsOf(this.#config.engine);
+    const pools = new PoolWatch(hottest, ports, (told) => sinks.write(told));
+    this.#onStop(pools.start(clock, log));
+    return hottest;
   }
 
   #startShootdowns(client: SvpClient, resolver: Resolver): void {

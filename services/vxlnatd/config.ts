@@ -15,7 +15,12 @@ import {
   type BgpFile,
   completeBgp,
 } from './announce/bgp-settings.js';
-import type { EngineConfigDto, IoConfigDto, TimersDto } from './engine.js';
+import type {
+  EngineConfigDto,
+  IoConfigDto,
+  LimitsDto,
+  TimersDto,
+} from './engine.js';
 import type { NatLogConfig } from './nat-log/nat-log.js';
 
 /** How the external network learns which public IPs are here. */
@@ -36,8 +41,9 @@ export interface ConfigFile {
   manage_os?: boolean;
   state_directory?: string | null;
   admin?: { host?: string; port?: number };
-  engine?: Partial<Omit<EngineSettings, 'timers'>> & {
+  engine?: Partial<Omit<EngineSettings, 'timers' | 'limits'>> & {
     timers?: Partial<TimersDto>;
+    limits?: { host?: Partial<LimitWords>; vnet?: Partial<LimitWords> };
   };
   probe_vnet?: number;
   peer_port?: number | null;
@@ -46,6 +52,15 @@ export interface ConfigFile {
   startup_grace_ms?: number;
   nat_log?: Partial<NatLogConfig> | null;
   log_level?: LogLevel;
+}
+
+/** At most so many; 0: any number. The words of the rules file. */
+export interface LimitWords {
+  flows: number;
+  /** TCP flows that are not established. */
+  opening: number;
+  /** New flows a second. */
+  rate: number;
 }
 
 /** Limits and manners of the engine. Times are milliseconds. */
@@ -60,6 +75,8 @@ export interface EngineSettings {
   /** 32 hex digits, or null for a random one at each start. */
   seed: string | null;
   timers: TimersDto;
+  /** Of each host and each vnet of which no rule says anything else. */
+  limits: { host: LimitWords; vnet: LimitWords };
 }
 
 /** The configuration with every default filled in. */
@@ -131,6 +148,9 @@ const timers = object(
   ),
 );
 
+const count = { type: 'integer', minimum: 0, maximum: 1 << 27 };
+const limits = object({ flows: count, opening: count, rate: count });
+
 /** JSON schema of `ConfigFile`; unknown keys are refused. */
 export const CONFIG_SCHEMA: Record<string, unknown> = object(
   {
@@ -178,6 +198,7 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
       burst: { type: 'integer', minimum: 1, maximum: 256 },
       seed: { type: ['string', 'null'], pattern: '^[0-9a-f]{32}$' },
       timers,
+      limits: object({ host: limits, vnet: limits }),
     }),
     probe_vnet: { type: 'integer', minimum: 0, maximum: 0xffffff },
     peer_port: { type: ['integer', 'null'], minimum: 1, maximum: 65535 },
@@ -199,6 +220,8 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
   },
   ['underlay'],
 );
+
+const NO_LIMITS: LimitWords = { flows: 0, opening: 0, rate: 0 };
 
 /**
  * Fills in every default.
@@ -240,6 +263,10 @@ export function completeConfig(file: ConfigFile): Config {
       seed: null,
       ...file.engine,
       timers: { ...DEFAULT_TIMERS, ...file.engine?.timers },
+      limits: {
+        host: { ...NO_LIMITS, ...file.engine?.limits?.host },
+        vnet: { ...NO_LIMITS, ...file.engine?.limits?.vnet },
+      },
     },
     probe_vnet: file.probe_vnet ?? 0xffffff,
     peer_port: file.peer_port === undefined ? 1297 : file.peer_port,
@@ -299,9 +326,15 @@ export function configFaults(
  * @param seed 32 hex digits, used unless the configuration fixes one
  */
 export function engineConfig(config: Config, seed: string): EngineConfigDto {
-  const { burst: _burst, seed: fixed, ...settings } = config.engine;
+  const { burst: _burst, seed: fixed, limits, ...settings } = config.engine;
+  const limit = ({ rate, ...rest }: LimitWords): LimitsDto => ({
+    ...rest,
+    per_second: rate,
+  });
   return {
     ...settings,
+    host_limits: limit(limits.host),
+    vnet_limits: limit(limits.vnet),
     vxlan_port: config.underlay.port,
     probe_vnet: config.probe_vnet,
     seed: fixed ?? seed,

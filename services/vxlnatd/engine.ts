@@ -40,6 +40,7 @@ export type {
   HotRemoteDto,
   IoConfigDto,
   IoStatusDto,
+  LimitsDto,
   Operation,
   OperationResult,
   PublicCountsDto,

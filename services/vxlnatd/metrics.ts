@@ -11,6 +11,7 @@
 import type { AdminView } from './admin.js';
 import type { NeighborStatus } from './announce/bird-answers.js';
 import type { PublicCountsDto, StatsDto, VnetCountsDto } from './engine.js';
+import { portsOf } from './look/hottest.js';
 
 /** The engine's values that go up and down; all others are totals. */
 const GAUGES: ReadonlySet<string> = new Set([
@@ -114,13 +115,10 @@ const REFUSALS = [
   'PortSearchLimit',
 ] as const;
 
-/** Ports that one remote can have of a public IP at most. */
-const PORTS = 64_512;
-
 async function inspectedMetrics(view: AdminView): Promise<string> {
   const [counts, hot] = await Promise.all([
     view.engine.counts(),
-    view.engine.hot(1),
+    view.hottest.list(1),
   ]);
   const drops = counts.vnets.flatMap(({ vnet, drops }) =>
     Object.entries(drops).map(([reason, count]): [string, number] => [
@@ -131,8 +129,7 @@ async function inspectedMetrics(view: AdminView): Promise<string> {
   const refused = view.engine
     .drops()
     .filter(({ name }) => (REFUSALS as readonly string[]).includes(name));
-  const { port_low, port_high } = view.config.engine;
-  const ports = Math.min(PORTS, port_high - port_low + 1);
+  const ports = portsOf(view.config.engine);
   return [
     countedMetrics('vnet', counts.vnets, ({ vnet }) => `vnet="${vnet}"`),
     countedMetrics(

@@ -31,6 +31,8 @@ const CONFIG: EngineConfigDto = {
   },
   seed: '00112233445566778899aabbccddeeff',
   rst_on_unknown: false,
+  host_limits: { flows: 0, opening: 0, per_second: 0 },
+  vnet_limits: { flows: 0, opening: 0, per_second: 0 },
 };
 const IO: IoConfigDto = {
   kind: 'tun',

@@ -8,100 +8,16 @@
  * and after which end. docs/performance.md has the times ("Restart gap").
  */
 
-import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test, { type Test } from 'tape';
-import { temporaryDirectory } from '#test/tmp.js';
-import { lines } from './lab.js';
-import { ended, RULES, SERVER, sh, Zone } from './zone.js';
+import { end, type Path, setUpWorld } from './world.js';
 
-const PEER = fileURLToPath(new URL('peer.js', import.meta.url));
 const skip = process.getuid?.() !== 0 && 'needs root';
-
-type Path = 'xdp' | 'af_xdp' | 'tun';
-
-/** Two sockets in use, asked for a sign of life. */
-class Talk {
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#lines = lines(child)[Symbol.asyncIterator]();
-  }
-
-  /** The addresses that the server saw, or why the connection ended. */
-  async ask(): Promise<{ tcp: string; udp: string }> {
-    this.#child.stdin?.write('\n');
-    const { value } = await this.#lines.next();
-    return JSON.parse(value ?? '{}');
-  }
-}
-
-interface World {
-  lab: Zone;
-  /** The daemon's configuration. */
-  config: string;
-  /** Folder of its pins. */
-  pins: string;
-  start: () => Promise<ChildProcess>;
-}
-
-async function setUp(t: Test, io: Path): Promise<World> {
-  const pins = `/run/vxr${process.pid}`;
-  t.teardown(() => {
-    sh(`umount ${pins} || true`);
-    rmSync(pins, { recursive: true, force: true });
-  });
-  mkdirSync(pins, { recursive: true });
-  sh(`mount -t bpf bpf ${pins}`);
-  const lab = new Zone(t, 'vxr');
-  lab.up();
-  lab.likeNetworkCards();
-  const folder = temporaryDirectory(t);
-  const [rules, config] = [join(folder, 'rules'), join(folder, 'config')];
-  writeFileSync(rules, `bind 192.168.12.6\n${RULES}`);
-  writeFileSync(
-    config,
-    JSON.stringify({
-      underlay: { interface: 'und0' },
-      external: { interface: 'ext0' },
-      io,
-      xdp: { pins },
-      engine: { max_flows: 4096 },
-    }),
-  );
-  const server = lab.start(lab.wan, PEER, 'serve');
-  await lines(server)[Symbol.asyncIterator]().next();
-  const start = () => lab.daemon('-c', config, '-f', rules);
-  return { lab, config, pins, start };
-}
-
-/** The talks of a host behind SNAT and of one with its own address. */
-function talks({ lab }: World): [Talk, Talk] {
-  return ['10.4.5.2', '10.4.5.1'].map(
-    (ip) => new Talk(lab.start(lab.cn, PEER, 'keep', SERVER, ip)),
-  ) as [Talk, Talk];
-}
-
-/** What is pinned; the kernel keeps files of its own there. */
-function pinned({ pins }: World): string[] {
-  return readdirSync(pins).filter((name) => !name.endsWith('.debug'));
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals) {
-  const over = ended(child);
-  child.kill(signal);
-  await over;
-}
 
 /** What survives each end of the daemon, by a path that keeps its flows. */
 async function goesOn(t: Test, io: Path): Promise<void> {
-  const world = await setUp(t, io);
+  const world = await setUpWorld(t, io);
   let daemon = await world.start();
-  const [snat, fixed] = talks(world);
+  const [snat, fixed] = world.talks();
   const before = [await snat.ask(), await fixed.ask()];
   t.ok(before[0]?.tcp.startsWith('3.3.3.2:'), before[0]?.tcp);
   t.ok(before[1]?.tcp.startsWith('3.3.3.5:'), before[1]?.tcp);
@@ -118,7 +34,7 @@ async function goesOn(t: Test, io: Path): Promise<void> {
   }
   await end(daemon, 'SIGTERM');
   t.equal(world.lab.attached(), 0, 'SIGTERM leaves no program');
-  t.deepEqual(pinned(world), [], 'and no pins');
+  t.deepEqual(world.pinned(), [], 'and no pins');
   await world.start();
   t.match((await snat.ask()).tcp, /ECONNRESET/, 'and no flows of SNAT');
   t.deepEqual(await fixed.ask(), before[1], 'a 1:1 address goes on');
@@ -131,9 +47,9 @@ for (const io of ['xdp', 'af_xdp'] as const) {
 test('tun: 1:1 addresses outlive the daemon, SNAT ends', {
   skip,
 }, async (t) => {
-  const world = await setUp(t, 'tun');
+  const world = await setUpWorld(t, 'tun');
   const daemon = await world.start();
-  const [snat, fixed] = talks(world);
+  const [snat, fixed] = world.talks();
   await snat.ask();
   const before = await fixed.ask();
   await end(daemon, 'SIGUSR2');
@@ -145,10 +61,10 @@ test('tun: 1:1 addresses outlive the daemon, SNAT ends', {
 test('vxlnatadm detach: of a daemon that lives, and of a dead one', {
   skip,
 }, async (t) => {
-  const world = await setUp(t, 'xdp');
+  const world = await setUpWorld(t, 'xdp');
   const { lab, config } = world;
   const daemon = await world.start();
-  const [snat] = talks(world);
+  const [snat] = world.talks();
   const before = await snat.ask();
   t.equal(lab.attached(), 2, 'attached');
   t.match(lab.adm('-c', config, 'detach'), /^detached/);
@@ -162,5 +78,5 @@ test('vxlnatadm detach: of a daemon that lives, and of a dead one', {
   t.equal(lab.attached(), 2, 'a killed one leaves it');
   t.match(lab.adm('-c', config, 'detach'), /does not run/);
   t.equal(lab.attached(), 0, 'detached');
-  t.deepEqual(pinned(world), [], 'no pins are left');
+  t.deepEqual(world.pinned(), [], 'no pins are left');
 });

@@ -125,7 +125,6 @@ export class Zone {
       ['netns', 'exec', ns, process.execPath, ...argv],
       { stdio: ['pipe', 'pipe', 'pipe'] },
     );
-    child.stdout?.resume();
     this.#t.teardown(() => child.kill('SIGKILL'));
     return child;
   }
@@ -133,8 +132,14 @@ export class Zone {
   /** Starts the daemon and waits for its admin interface. */
   async daemon(...argv: string[]): Promise<ChildProcess> {
     const child = this.start(this.zone, VXLNATD, ...argv);
+    child.stdout?.resume();
     await said(child, 'listening');
     return child;
+  }
+
+  /** Starts vxlnatadm beside the daemon. */
+  startAdm(...argv: string[]): ChildProcess {
+    return this.start(this.zone, VXLNATADM, ...argv);
   }
 
   /** Runs vxlnatadm beside the daemon. @throws when its status is not 0 */

@@ -29,6 +29,7 @@ struct FlowQuery {
 
 EngineConfig engine_config(const Field& from);
 Timers timers(const Field& from);
+Limits limits(const Field& from);
 Operation set_rule(const Field& from);
 Operation set_vnet_limits(const Field& from);
 Operation set_drain(const Field& from);

@@ -6,6 +6,7 @@
 // convert.h.
 
 #include <iterator>
+#include <optional>
 #include <string_view>
 
 #include "addon/convert.h"
@@ -104,6 +105,13 @@ Operation remote_not_found(const Field& from) {
                         .retry_ms = milliseconds(from.get("retry_ms"))};
 }
 
+std::optional<FlowOwner> owner(const Field& from) {
+  if (from.is_null()) return {};
+  return FlowOwner{.vnet = vnet(from.get("vnet")),
+                   .private_ip = from.get("private_ip").ip(),
+                   .private_port = port(from.get("private_port"))};
+}
+
 Operation remove_flow(const Field& from) {
   return RemoveFlow{
       .proto = static_cast<std::uint8_t>(from.get("proto").number(0, 255)),
@@ -111,6 +119,7 @@ Operation remove_flow(const Field& from) {
       .public_port = port(from.get("public_port")),
       .remote_ip = from.get("remote_ip").ip(),
       .remote_port = port(from.get("remote_port")),
+      .owner = owner(from.get("owner")),
   };
 }
 
@@ -186,6 +195,8 @@ EngineConfig engine_config(const Field& from) {
   config.timers = timers(from.get("timers"));
   config.seed = seed(from.get("seed"));
   config.rst_on_unknown = from.get("rst_on_unknown").boolean();
+  config.host_limits = limits(from.get("host_limits"));
+  config.vnet_limits = limits(from.get("vnet_limits"));
   return config;
 }
 

@@ -24,15 +24,6 @@ Vni vnet(const Field& from) {
   return static_cast<Vni>(from.get("vnet").number(0, kMaxVni));
 }
 
-Limits limits(const Field& from) {
-  const auto count = [&](const char* name) {
-    return static_cast<std::uint32_t>(from.get(name).number(0, kMaxCount));
-  };
-  return {.flows = count("flows"),
-          .opening = count("opening"),
-          .per_second = count("per_second")};
-}
-
 Mapping mapping(const Field& from) {
   const std::string name = from.text();
   if (name == "endpoint-dependent") return Mapping::kDependent;
@@ -66,6 +57,15 @@ std::shared_ptr<const RuleOptions> options(const Field& from) {
 }
 
 }  // namespace
+
+Limits limits(const Field& from) {
+  const auto count = [&](const char* name) {
+    return static_cast<std::uint32_t>(from.get(name).number(0, kMaxCount));
+  };
+  return {.flows = count("flows"),
+          .opening = count("opening"),
+          .per_second = count("per_second")};
+}
 
 Operation set_rule(const Field& from) {
   return SetRule{

@@ -120,7 +120,6 @@ Napi::Value EngineObject::counts(Napi::Env env) {
     std::vector<PublicInfo> publics;
     std::uint32_t vnet_cursor = 0;
     std::uint32_t public_cursor = 0;
-    bool vnets_done = false;
   };
   auto job = std::make_shared<Job>();
   return post(
@@ -131,17 +130,17 @@ Napi::Value EngineObject::counts(Napi::Env env) {
           all.resize(before + kPage);
           const std::size_t n = list(std::span(all).subspan(before));
           all.resize(before + n);
-          return n < kPage;
         };
-        if (!job->vnets_done) {
-          job->vnets_done = page(job->vnets, [&](std::span<VnetInfo> out) {
+        if (job->vnet_cursor != Engine::kListEnd) {
+          page(job->vnets, [&](std::span<VnetInfo> out) {
             return engine.list_vnets(out, &job->vnet_cursor);
           });
           return false;
         }
-        return page(job->publics, [&](std::span<PublicInfo> out) {
+        page(job->publics, [&](std::span<PublicInfo> out) {
           return engine.list_publics(out, &job->public_cursor);
         });
+        return job->public_cursor == Engine::kListEnd;
       },
       [job](Napi::Env at) {
         return counts_to_js(at, job->vnets, job->publics);

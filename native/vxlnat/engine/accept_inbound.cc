@@ -54,8 +54,9 @@ Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow) {
                                     b->private_port, p.src, p.sport);
   if (c.flows.live_inside(inside, c.now) != nullptr) return Drop::kNoFlow;
   const Place place = {b->rule, b->public_port, VXLNAT_FLOW_BOUND};
-  const Drop refusal = admit(c, wish, p.proto == kTcp);
-  if (refusal != Drop::kCount) return refusal;
+  const bool opening = p.proto == kTcp;
+  const Drop refusal = admit(c, wish, opening);
+  if (refusal != Drop::kCount) return refused(c, wish, opening, refusal);
   const FlowState state =
       p.proto == kTcp ? FlowState::kTcpOpeningIn : FlowState::kUdpFlow;
   flow = c.flows.find_outside(
@@ -68,7 +69,9 @@ Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow) {
   flow = c.flows.find_inside(inside, c.now);
   if (flow != nullptr) c.flows.forget(*flow);
   flow = nullptr;
-  if (!c.flows.make_room(c.now)) return Drop::kFlowTableFull;
+  if (!c.flows.make_room(c.now)) {
+    return refused(c, wish, opening, Drop::kFlowTableFull);
+  }
   flow = make_flow(c, wish, place, state);
   return Drop::kCount;
 }

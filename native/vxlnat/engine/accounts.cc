@@ -132,7 +132,7 @@ Host* Accounts::make_host(std::uint32_t vnet_slot, Ip4 ip) {
   Host* host = hosts_.find(vnet_slot, ip);
   if (host != nullptr) return host;
   VnetLoad& load = vnets_[vnet_slot];
-  if (load.hosts >= hosts_.share(share_percent_)) return nullptr;
+  if (load.hosts >= host_share()) return nullptr;
   host = hosts_.add(vnet_slot, ip);
   if (host != nullptr) load.hosts++;
   return host;

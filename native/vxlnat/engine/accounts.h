@@ -33,6 +33,7 @@ struct VnetLoad {
   std::uint32_t hosts = 0;
   std::uint32_t uncounted = 0;  // flows of hosts that found no room
   Pace pace;
+  Mark mark;
 };
 
 class Accounts {
@@ -56,11 +57,15 @@ class Accounts {
   // returns its flags here. The flow must follow.
   std::uint8_t restore(const vxlnat_flow& flow, std::uint8_t flags);
 
+  // Of the whole table.
+  Mark& mark() { return mark_; }
   VnetLoad& vnet(std::uint32_t slot) { return vnets_[slot]; }
   // Live flows with a public address, by public slot.
   std::uint32_t public_flows(std::uint32_t slot) const {
     return publics_[slot];
   }
+  // Most hosts of one vnet.
+  std::uint32_t host_share() const { return hosts_.share(share_percent_); }
   Host* host(std::uint32_t vnet_slot, Ip4 ip) {
     return hosts_.find(vnet_slot, ip);
   }
@@ -100,6 +105,7 @@ class Accounts {
   std::uint32_t share_percent_;
   EventLog* events_ = nullptr;
   bool dry_ = false;
+  Mark mark_;
   std::vector<VnetLoad> vnets_;
   std::vector<std::uint32_t> publics_;
   HostTable hosts_;

@@ -53,6 +53,12 @@ Drop search_in(const Search& s, PortRange range, bool in_block, Place& place) {
   const auto foreign = [&](std::uint16_t port) {
     return !in_block && c.accounts.blocks().owner(s.public_ip, port) != 0;
   };
+  const auto tried = [&](auto&& taken) {
+    return [&c, taken](std::uint16_t port) {
+      c.port_tries++;
+      return taken(port);
+    };
+  };
   const auto leave = [&] { return may_scan(s); };
   PortSearch search{towards, range,
                     preferred_port(c, s.wish, s.public_ip, range), !c.dry};
@@ -60,12 +66,12 @@ Drop search_in(const Search& s, PortRange range, bool in_block, Place& place) {
   if (s.bind) {
     search.key = {s.public_ip, 0, 0, proto};
     found = search_port(
-        c.accounts.bindings().maps(), search, c.random, bound,
+        c.accounts.bindings().maps(), search, c.random, tried(bound),
         [&](std::uint16_t port) { return foreign(port) || in_use(port); },
         leave);
   } else {
     found = search_port(
-        c.flows.maps(), search, c.random, in_use,
+        c.flows.maps(), search, c.random, tried(in_use),
         [&](std::uint16_t port) { return foreign(port) || bound(port); },
         leave);
   }

@@ -30,6 +30,14 @@ struct Timers {
   std::uint32_t quarantine = 60000;
 };
 
+// At most so many; 0: any number.
+struct Limits {
+  std::uint32_t flows = 0;
+  std::uint32_t opening = 0;     // TCP flows that are not established
+  std::uint32_t per_second = 0;  // new flows
+  bool operator==(const Limits&) const = default;
+};
+
 struct EngineConfig {
   std::uint16_t vxlan_port = 4789;
   Vni probe_vnet = kMaxVni;
@@ -40,6 +48,10 @@ struct EngineConfig {
   Timers timers;
   std::array<std::uint8_t, 16> seed{};
   bool rst_on_unknown = false;
+  // Of each host, and of each vnet, for which a rule or SetVnetLimits says
+  // nothing.
+  Limits host_limits;
+  Limits vnet_limits;
   // Take an instance's packets only from the node where it lives (X7). Not in
   // the contract with JavaScript.
   bool check_senders = true;
@@ -72,14 +84,6 @@ struct AddUl3 {
 };
 struct RemoveUl3 {
   Ip4 ip = 0;
-};
-
-// At most so many; 0: any number.
-struct Limits {
-  std::uint32_t flows = 0;
-  std::uint32_t opening = 0;     // TCP flows that are not established
-  std::uint32_t per_second = 0;  // new flows
-  bool operator==(const Limits&) const = default;
 };
 
 // How a rule gives public ports (facts: nat-behaviour D2, U1, P11).

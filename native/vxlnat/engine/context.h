@@ -62,7 +62,7 @@ struct Context {
         icmp_limit(key, 10, 32),
         scan_limit(key, 20, 256),
         vnet_drops(config.max_vnets),
-        events(now, tables.rules.rules),
+        events(now),
         taps(*this) {
     stats.vnet_drops = &vnet_drops;
   }
@@ -196,6 +196,7 @@ struct Context {
   Taps* look = nullptr;
 
   // For the packet in hand.
+  std::uint32_t port_tries = 0;  // looked at for a new flow; for stories
   Tick now = 0;
   Outbox* out = nullptr;
 };

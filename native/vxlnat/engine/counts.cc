@@ -37,8 +37,14 @@ Traffic sum(const vxlnat_counts* first_row, std::size_t slots,
   return all;
 }
 
-// Flow records looked at in one call of scan_hot.
-constexpr std::uint64_t kHotScan = 8192;
+// Flow records looked at in one call of scan_hot, and slots in one of list_*.
+constexpr std::uint64_t kHotScan = 1024;
+constexpr std::uint32_t kListed = 1024;
+
+// Where a list call that begins at `at` stops looking.
+std::uint32_t list_until(std::uint32_t at, std::uint32_t size) {
+  return at >= size ? size : at + std::min(kListed, size - at);
+}
 
 }  // namespace
 
@@ -63,17 +69,13 @@ std::vector<HotRemote> HotScan::result(std::size_t most) const {
 
 bool Engine::scan_hot(HotScan& scan) const {
   const FlowTable& flows = context_->flows;
-  const std::uint64_t size = flows.size();
-  for (std::uint64_t left = kHotScan; left > 0 && scan.at < size * 2; left--) {
-    if (scan.at == size) scan.begin_counting();
-    const vxlnat_flow& flow =
-        flows.at(static_cast<std::uint32_t>(scan.at % size));
-    if (is_live(static_cast<FlowState>(flow.state))) {
-      scan.at < size ? scan.vote(flow) : scan.count(flow);
-    }
-    scan.at++;
+  const std::uint64_t end =
+      std::min<std::uint64_t>(scan.at + kHotScan, flows.size());
+  for (; scan.at < end; scan.at++) {
+    const vxlnat_flow& flow = flows.at(static_cast<std::uint32_t>(scan.at));
+    if (is_live(static_cast<FlowState>(flow.state))) scan.vote(flow);
   }
-  return scan.at < size * 2;
+  return scan.at < flows.size();
 }
 
 std::size_t Engine::list_vnets(std::span<VnetInfo> out,
@@ -81,7 +83,8 @@ std::size_t Engine::list_vnets(std::span<VnetInfo> out,
   Context& c = *context_;
   std::size_t n = 0;
   std::uint32_t& at = *cursor;
-  for (; at < c.config.max_vnets && n < out.size(); at++) {
+  const std::uint32_t until = list_until(at, c.config.max_vnets);
+  for (; at < until && n < out.size(); at++) {
     const Vnet& vnet = c.rules.vnet(at);
     if (vnet.live_rules == 0) continue;
     VnetInfo& to = out[n++];
@@ -93,6 +96,7 @@ std::size_t Engine::list_vnets(std::span<VnetInfo> out,
     const std::uint32_t* drops = c.vnet_drops.of(at);
     std::copy(drops, drops + kDropCount, to.drops.begin());
   }
+  if (at >= c.config.max_vnets) at = kListEnd;
   return n;
 }
 
@@ -102,7 +106,8 @@ std::size_t Engine::list_publics(std::span<PublicInfo> out,
   std::size_t n = 0;
   std::uint32_t& at = *cursor;
   const std::uint32_t all = c.config.max_rules + c.one_to_ones.size();
-  for (; at < all && n < out.size(); at++) {
+  const std::uint32_t until = list_until(at, all);
+  for (; at < until && n < out.size(); at++) {
     PublicInfo info;
     if (at < c.config.max_rules) {
       const vxlnat_public& address = c.rules.public_at(at);
@@ -124,6 +129,7 @@ std::size_t Engine::list_publics(std::span<PublicInfo> out,
     }
     out[n++] = info;
   }
+  if (at >= all) at = kListEnd;
   return n;
 }
 

@@ -176,8 +176,9 @@ class Engine {
   // Takes at most out.size(), the oldest first; `lost` counts since the start.
   std::size_t take_events(std::span<FlowEvent> out, std::uint64_t* lost);
 
-  // A page of what there is; begin with a cursor of 0, go on while the page
-  // is full.
+  // A page of what there is; begin with a cursor of 0, go on until it is
+  // kListEnd. A page may be empty before that: a call looks at few slots.
+  static constexpr std::uint32_t kListEnd = 0xffffffff;
   std::size_t list_vnets(std::span<VnetInfo> out, std::uint32_t* cursor) const;
   std::size_t list_publics(std::span<PublicInfo> out,
                            std::uint32_t* cursor) const;

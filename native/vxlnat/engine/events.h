@@ -2,11 +2,12 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// What a log of translations is told: flows that begin and end, and flows
-// that were refused. Off until somebody opens it, and then bounded: when
-// nobody takes the events, the oldest are lost and counted. A refusal is told
-// at most once a second for each reason and vnet (RFC 8158 sections 4.6.5 to
-// 4.6.7), roughly: vnets share buckets.
+// What a log of translations is told: flows that begin and end, flows that
+// were refused, and limits that come near. Off until somebody opens it, and
+// then bounded: when nobody takes the events, the oldest are lost and counted.
+// A refusal is told at most once a second for each reason and vnet (RFC 8158
+// sections 4.6.5 to 4.6.7), roughly: vnets share buckets. A limit that comes
+// near is told once, until it has been far again (Mark, host_table.h).
 
 #ifndef VXLNAT_ENGINE_EVENTS_H_
 #define VXLNAT_ENGINE_EVENTS_H_
@@ -19,7 +20,6 @@
 
 #include "engine/block_table.h"
 #include "engine/layout.h"
-#include "engine/packet.h"
 #include "engine/stats.h"
 #include "engine/types.h"
 
@@ -32,8 +32,21 @@ enum class FlowEventKind : std::uint8_t {
   kBlockAlloc,
   kBlockFree,
   kExhausted,  // no public port towards the remote
-  kQuota,      // a limit of the vnet or of the table
-  kThreshold,
+  kQuota,      // a limit was reached
+  kThreshold,  // a limit is near
+};
+
+// What a limit is about. natQuotaExceededEvent and natThresholdEvent of RFC
+// 8158 in their numbers; vnet 0 is the whole table.
+enum class QuotaKind : std::uint8_t {
+  kFlows = 1,     // of a vnet
+  kBindings = 2,  // endpoint-independent mappings
+  kHostFlows = 3,
+  kHosts = 4,
+};
+enum class ThresholdKind : std::uint8_t {
+  kFlows = 3,  // of a vnet
+  kHostFlows = 4,
 };
 
 // Read by JavaScript as bytes: the order and sizes are a contract with
@@ -53,16 +66,15 @@ struct FlowEvent {
   FlowEventKind kind = FlowEventKind::kNone;
   std::uint8_t proto = 0;
   std::uint8_t drop = 0xff;  // Drop, of a refusal
-  std::uint8_t spare = 0;
-  std::uint32_t limit = 0;  // of a quota or threshold
+  std::uint8_t detail = 0;   // QuotaKind or ThresholdKind
+  std::uint32_t limit = 0;   // of a quota or threshold
   std::uint64_t spare2 = 0;
 };
 static_assert(sizeof(FlowEvent) == 64);
 
 class EventLog {
  public:
-  EventLog(const Tick& now, const vxlnat_rule* rules)
-      : now_(now), rules_(rules) {}
+  explicit EventLog(const Tick& now) : now_(now) {}
 
   // Makes room for `count` events, or with 0 switches the log off. A change of
   // configuration: takes memory.
@@ -107,8 +119,13 @@ class EventLog {
          .kind = kind});
   }
 
-  // A packet was dropped; tells it when that means that a flow was refused.
-  void dropped(const Packet& p, Drop reason);
+  // A flow was refused: event.drop says why.
+  void refused(const FlowEvent& event) {
+    Tick& told = told_[(event.vnet * 31 + event.drop) % told_.size()];
+    if (told != 0 && now_ - told < kSayAgain) return;
+    told = now_;
+    add(event);
+  }
 
   // Takes at most out.size() events, the oldest first; returns how many.
   std::size_t take(std::span<FlowEvent> out) {
@@ -126,7 +143,6 @@ class EventLog {
   static constexpr Tick kSayAgain = 1000;
 
   const Tick& now_;
-  const vxlnat_rule* rules_;
   std::vector<FlowEvent> ring_;
   std::size_t first_ = 0;
   std::size_t used_ = 0;

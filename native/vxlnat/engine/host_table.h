@@ -43,6 +43,23 @@ struct Pace {
   }
 };
 
+// Whether a limit is near: from four fifths of it on, until less than seven
+// tenths were in use when the next one came.
+struct Mark {
+  bool near = false;
+
+  static std::uint32_t level(std::uint32_t limit) {
+    return static_cast<std::uint32_t>((std::uint64_t{limit} * 8 + 9) / 10);
+  }
+  // One more makes it `value`; true when that brings the limit near.
+  bool reached(std::uint32_t value, std::uint32_t limit) {
+    if (limit == 0) return false;
+    if (near) near = std::uint64_t{value} * 10 >= std::uint64_t{limit} * 7;
+    if (near || value < level(limit)) return false;
+    return near = true;
+  }
+};
+
 struct Host {
   std::uint32_t vnet_slot = 0;
   Ip4 ip = 0;
@@ -52,6 +69,7 @@ struct Host {
   std::uint32_t rule = 0;         // the pool member it uses; next when free
   std::uint32_t first_block = 0;  // of its ports, index + 1
   Pace pace;
+  Mark mark;
 };
 
 class HostTable {

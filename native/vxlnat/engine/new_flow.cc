@@ -35,10 +35,10 @@ Drop check_tcp(const Packet& p) {
   return Drop::kCount;
 }
 
-Verdict refuse(Context& c, Packet& p, Drop reason) {
+Verdict refuse(Context& c, Packet& p, const Wish& wish, Drop reason) {
   report_inside(c, p,
                 {wire::icmp::kUnreachable, wire::icmp::kHostUnreachable, 0});
-  return c.drop(p, reason);
+  return c.drop(p, refused(c, wish, p.proto == kTcp, reason));
 }
 
 FlowState first_state(std::uint8_t proto) {
@@ -75,7 +75,7 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
                      .private_port = p.sport,
                      .remote_port = p.dport};
   const Drop refusal = admit(c, wish, p.proto == kTcp);
-  if (refusal != Drop::kCount) return refuse(c, p, refusal);
+  if (refusal != Drop::kCount) return refuse(c, p, wish, refusal);
   // An ended flow of the same endpoint still holds its tuple: go on with it.
   vxlnat_flow* old = c.flows.find_inside(
       inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now);
@@ -85,10 +85,11 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
     return Verdict::proceed();
   }
   if (old != nullptr) c.flows.forget(*old);
-  if (!c.flows.make_room(c.now)) return refuse(c, p, Drop::kFlowTableFull);
+  if (!c.flows.make_room(c.now))
+    return refuse(c, p, wish, Drop::kFlowTableFull);
   Place place;
   const Drop reason = find_place(c, wish, place);
-  if (reason != Drop::kCount) return refuse(c, p, reason);
+  if (reason != Drop::kCount) return refuse(c, p, wish, reason);
   make_flow(c, wish, place, first_state(p.proto));
   return Verdict::proceed();
 }

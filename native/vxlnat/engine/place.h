@@ -37,8 +37,11 @@ struct Place {
   std::uint8_t flags = 0;  // VXLNAT_FLOW_BOUND, VXLNAT_FLOW_BLOCK
 };
 
-// Whether vnet and host may have one more; Drop::kCount when they may.
+// Whether vnet and host may have one more; Drop::kCount when they may. Tells
+// the log of flows when a limit comes near.
 Drop admit(Context& c, const Wish& wish, bool opening);
+// Tells the log that the wish was refused, and by which limit; gives `reason`.
+Drop refused(Context& c, const Wish& wish, bool opening, Drop reason);
 
 // Public address and port; Drop::kCount when `place` is filled. What a place
 // needs (block, binding) is made, so the flow must follow.

@@ -60,23 +60,6 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// Whether a packet dropped for this was refused a flow of its own.
-inline bool is_refusal(Drop reason) {
-  switch (reason) {
-    case Drop::kPortExhausted:
-    case Drop::kFlowTableFull:
-    case Drop::kVnetFlowLimit:
-    case Drop::kHostFlowLimit:
-    case Drop::kHostTableFull:
-    case Drop::kNewFlowRate:
-    case Drop::kBindingTableFull:
-    case Drop::kPortSearchLimit:
-      return true;
-    default:
-      return false;
-  }
-}
-
 struct Packet;
 class EventLog;
 

@@ -158,6 +158,8 @@ class Taps final : public Outbox, public DropWatcher {
   void tell_begin(const Packet& p);
   void tell_stage(const Packet& p, std::string_view name, bool ended);
   void tell_result(const Packet& p, std::string_view name);
+  // How many ports were looked at for a new flow, when any were.
+  void tell_port_tries();
   void tell_look_up(const Packet& p);
   // The flow of a packet that is not translated yet, in whatever state.
   vxlnat_flow* flow_of(const Packet& p, bool inside) const;

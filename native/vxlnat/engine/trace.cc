@@ -89,6 +89,7 @@ void Taps::tell_stage(const Packet& p, std::string_view name, bool ended) {
   if (&p != packet_) line_.flag("other", true);
   if (ended && p.drop_reason < kDropCount) {
     line_.text("drop", kDropTexts[p.drop_reason].name);
+    tell_port_tries();
   } else if (ended) {
     line_.flag("ends", true);
   } else {
@@ -123,11 +124,16 @@ void Taps::tell_result(const Packet& p, std::string_view name) {
   }
 }
 
+void Taps::tell_port_tries() {
+  if (c_.port_tries > 0) line_.number("port_tries", c_.port_tries);
+}
+
 void Taps::tell_look_up(const Packet& p) {
   if (&p != packet_) return;
   const JsonLine::Mark before = line_.mark();
   const vxlnat_flow* flow = flow_of(p, facts_.outbound);
   facts_.had_flow = flow != nullptr;
+  c_.port_tries = 0;
   line_.open();
   line_.text("stage", "look_up");
   if (flow == nullptr) {
@@ -164,6 +170,7 @@ void Taps::tell_look_up(const Packet& p) {
 void Taps::tell_flow(const vxlnat_flow* flow) {
   if (flow == nullptr) return;
   line_.text("flow", facts_.had_flow ? "known" : "created");
+  tell_port_tries();
   line_.text("state", state_name(static_cast<FlowState>(flow->state)));
   line_.endpoint("private", flow->private_ip, flow->private_port);
   line_.endpoint("public", flow->public_ip, flow->public_port);

@@ -8,7 +8,6 @@
 #ifndef VXLNAT_ENGINE_VERDICT_H_
 #define VXLNAT_ENGINE_VERDICT_H_
 
-#include "engine/events.h"
 #include "engine/packet.h"
 #include "engine/stats.h"
 
@@ -35,7 +34,6 @@ inline Verdict drop(Stats& stats, Packet& packet, Drop reason) {
   if (stats.vnet_drops != nullptr) {
     stats.vnet_drops->add(packet.vnet_slot, reason);
   }
-  if (stats.events != nullptr) stats.events->dropped(packet, reason);
   if (stats.drop_watcher != nullptr) [[unlikely]] {
     stats.drop_watcher->dropped(packet, reason);
   }

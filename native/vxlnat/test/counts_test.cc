@@ -4,6 +4,7 @@
 
 // Counters of vnets and public addresses, the log of flows, hot remotes.
 
+#include "engine/host_table.h"
 #include "test/world.h"
 
 namespace vxlnat::test {
@@ -13,7 +14,8 @@ namespace {
 VnetInfo vnet_of(World& w, Vni vnet) {
   VnetInfo page[2];
   std::uint32_t cursor = 0;
-  for (std::size_t n; (n = w.engine->list_vnets(page, &cursor)) > 0;) {
+  while (cursor != Engine::kListEnd) {
+    const std::size_t n = w.engine->list_vnets(page, &cursor);
     for (std::size_t i = 0; i < n; i++) {
       if (page[i].vnet == vnet) return page[i];
     }
@@ -25,7 +27,8 @@ VnetInfo vnet_of(World& w, Vni vnet) {
 PublicInfo public_of(World& w, Ip4 ip) {
   PublicInfo page[2];
   std::uint32_t cursor = 0;
-  for (std::size_t n; (n = w.engine->list_publics(page, &cursor)) > 0;) {
+  while (cursor != Engine::kListEnd) {
+    const std::size_t n = w.engine->list_publics(page, &cursor);
     for (std::size_t i = 0; i < n; i++) {
       if (page[i].ip == ip) return page[i];
     }
@@ -198,7 +201,82 @@ TEST("a refused flow is told at most once a second") {
   CHECK_EQ(refusals(), 1);
 }
 
-TEST("hot remotes are found with their exact number of flows") {
+TEST("a quota is told with its limit, and before that that it is near") {
+  World w;
+  RuleOptions options;
+  options.host.flows = 10;
+  CHECK(w.apply(SetRule{1,
+                        0,
+                        {ip4(10, 4, 4, 0), 22},
+                        kRouter1,
+                        kRouterMac1,
+                        kPublic1,
+                        std::make_shared<const RuleOptions>(options)}) ==
+        nullptr);
+  CHECK(w.apply(SetVnetLimits{1, {.flows = 25}}) == nullptr);
+  w.engine->open_events(256);
+  const auto of = [&](FlowEventKind kind) {
+    std::vector<FlowEvent> some = events(w);
+    std::erase_if(some, [&](const FlowEvent& e) { return e.kind != kind; });
+    return some;
+  };
+  for (std::uint16_t i = 1; i <= 8; i++) w.inside(syn(i));
+  const auto near = of(FlowEventKind::kThreshold);
+  CHECK_EQ(near.size(), 1u);
+  if (!near.empty()) {
+    CHECK_EQ(near[0].detail, static_cast<int>(ThresholdKind::kHostFlows));
+    CHECK_EQ(near[0].limit, 8u);
+    CHECK_EQ(near[0].vnet, 1u);
+    CHECK_EQ(near[0].private_ip, kHostA);
+  }
+  for (std::uint16_t i = 9; i <= 12; i++) w.inside(syn(i));
+  const auto over = of(FlowEventKind::kQuota);
+  CHECK_EQ(over.size(), 1u);
+  if (!over.empty()) {
+    CHECK_EQ(over[0].detail, static_cast<int>(QuotaKind::kHostFlows));
+    CHECK_EQ(over[0].limit, 10u);
+    CHECK(Drop{over[0].drop} == Drop::kHostFlowLimit);
+    CHECK_EQ(over[0].private_ip, kHostA);
+  }
+  // Other hosts bring their vnet near its limit, and over it.
+  for (std::uint16_t i = 1; i <= 16; i++) {
+    w.inside(make_tcp(kHostA + 1 + i, i, kServer, 80, kSyn));
+  }
+  const auto told = events(w);
+  const auto find = [&](FlowEventKind kind) {
+    return std::find_if(told.begin(), told.end(),
+                        [&](const FlowEvent& e) { return e.kind == kind; });
+  };
+  const auto vnet_near = find(FlowEventKind::kThreshold);
+  CHECK(vnet_near != told.end());
+  if (vnet_near != told.end()) {
+    CHECK_EQ(vnet_near->detail, static_cast<int>(ThresholdKind::kFlows));
+    CHECK_EQ(vnet_near->limit, 20u);
+    CHECK_EQ(vnet_near->vnet, 1u);
+  }
+  const auto vnet_over = find(FlowEventKind::kQuota);
+  CHECK(vnet_over != told.end());
+  if (vnet_over != told.end()) {
+    CHECK_EQ(vnet_over->detail, static_cast<int>(QuotaKind::kFlows));
+    CHECK_EQ(vnet_over->limit, 25u);
+    CHECK(Drop{vnet_over->drop} == Drop::kVnetFlowLimit);
+  }
+}
+
+TEST("a limit that is near is told again only when it has been far") {
+  Mark mark;
+  CHECK_EQ(Mark::level(100), 80u);
+  CHECK(!mark.reached(79, 100));
+  CHECK(mark.reached(80, 100));
+  CHECK(!mark.reached(95, 100));
+  CHECK(!mark.reached(70, 100));
+  CHECK(!mark.reached(80, 100));
+  CHECK(!mark.reached(69, 100));
+  CHECK(mark.reached(80, 100));
+  CHECK(!mark.reached(1, 0));
+}
+
+TEST("hot remotes are found with their number of flows") {
   World w;
   for (std::uint16_t i = 1; i <= 30; i++) w.inside(syn(i));
   for (std::uint16_t i = 1; i <= 20; i++) {

@@ -99,7 +99,7 @@ TEST("explain answers what then happens, to the port") {
   const std::string answer = explain(w, syn(1000));
   const Seen sent(w.inside(make_tcp(kHostA, 1000, kServer, 80, kSyn))[0].ip);
   CHECK(has(answer, "\"new_src\":\"3.3.3.2:" + std::to_string(sent.sport)));
-  CHECK(has(answer, "\"flow\":\"created\""));
+  CHECK(has(answer, "\"flow\":\"created\",\"port_tries\":1"));
   CHECK(has(answer, "\"verdict\":\"sent\"}"));
   CHECK(has(explain(w, syn(1000)), "\"flow\":\"known\""));
   const Question back = {.outbound = false,

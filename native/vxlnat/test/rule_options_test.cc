@@ -362,6 +362,28 @@ TEST("options: P3 T17 a host's flows, half-open flows and pace are limited") {
   CHECK_EQ(w.dropped(Drop::kNewFlowRate), 30u);
 }
 
+TEST("options: P3 what no rule says of limits the configuration says") {
+  EngineConfig config = World::small();
+  config.host_limits.flows = 3;
+  config.vnet_limits.flows = 5;
+  World w(config);
+  for (std::uint16_t n = 1; n <= 9; n++) udp(w, kHostA, n);
+  CHECK_EQ(w.flows(), 3u);
+  for (std::uint16_t n = 1; n <= 9; n++) udp(w, kHostB, n);
+  CHECK_EQ(w.flows(), 5u);
+  CHECK_EQ(w.dropped(Drop::kHostFlowLimit), 6u);
+  CHECK_EQ(w.dropped(Drop::kVnetFlowLimit), 7u);
+  // What is said of one goes before what is said of all.
+  RuleOptions options;
+  options.host.flows = 4;
+  CHECK_EQ(set(w, options), "");
+  CHECK(w.apply(SetVnetLimits{1, {.flows = 6}}) == nullptr);
+  for (std::uint16_t n = 11; n <= 19; n++) udp(w, kHostA, n);
+  CHECK_EQ(w.list({.private_ip = kHostA}).size(), 4u);
+  for (std::uint16_t n = 11; n <= 19; n++) udp(w, kHostB, n);
+  CHECK_EQ(w.flows(), 6u);
+}
+
 TEST("options: P15 a vnet's own limits hold for all of its rules") {
   World w;
   CHECK(w.apply(SetVnetLimits{1, {.flows = 7}}) == nullptr);

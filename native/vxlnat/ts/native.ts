@@ -55,6 +55,9 @@ export interface EngineConfigDto {
   seed: string;
   /** TCP RST to an inside host that uses an unknown flow (T11). */
   rst_on_unknown: boolean;
+  /** Of each host and each vnet of which nothing else is said (P3). */
+  host_limits: LimitsDto;
+  vnet_limits: LimitsDto;
 }
 
 /**
@@ -131,6 +134,13 @@ export interface IoStatusDto {
   detour_lost: number;
 }
 
+/** Whose flow it is. */
+export interface FlowOwnerDto {
+  vnet: number;
+  private_ip: string;
+  private_port: number;
+}
+
 /**
  * One change of the engine's configuration. Every operation may be applied
  * twice: setting what is set and removing what is gone change nothing.
@@ -179,7 +189,7 @@ export type Operation =
   | { op: 'remove_remote_mac'; vnet: number; mac: string }
   /** SVP said NOTFOUND: drop what waits, ask again after `retry_ms`. */
   | { op: 'remote_not_found'; vnet: number; ip: string; retry_ms: number }
-  /** End one flow by its outside key. */
+  /** End one flow by its outside key, which may be another's by then. */
   | {
       op: 'remove_flow';
       proto: number;
@@ -187,6 +197,8 @@ export type Operation =
       public_port: number;
       remote_ip: string;
       remote_port: number;
+      /** Only when it is still this endpoint's; absent or null: anyone's. */
+      owner?: FlowOwnerDto | null;
     }
   /** All has been said: what was taken over at the start and not said goes. */
   | { op: 'finish_adoption' };

@@ -10,11 +10,20 @@
 
 import { randomBytes } from 'node:crypto';
 import { InvalidValueError } from './errors.js';
-import type { EngineConfigDto, IoConfigDto, TimersDto } from './native.js';
+import type {
+  EngineConfigDto,
+  IoConfigDto,
+  LimitsDto,
+  TimersDto,
+} from './native.js';
 
 /** Engine settings as a caller gives them: every one has a default. */
-export type EngineOptions = Partial<Omit<EngineConfigDto, 'timers'>> & {
+export type EngineOptions = Partial<
+  Omit<EngineConfigDto, 'timers' | 'host_limits' | 'vnet_limits'>
+> & {
   timers?: Partial<TimersDto>;
+  host_limits?: Partial<LimitsDto>;
+  vnet_limits?: Partial<LimitsDto>;
 };
 
 /** I/O settings as a caller gives them. */
@@ -85,6 +94,20 @@ export function object(field: string, value: unknown): object {
   return value;
 }
 
+/** Shared with rule-options.ts. */
+export const NO_LIMITS: LimitsDto = { flows: 0, opening: 0, per_second: 0 };
+
+const MAX_COUNT = 1 << 27;
+
+/** Shared with rule-options.ts. */
+export function limitsOf(field: string, given: object): LimitsDto {
+  const limits = merge(field, NO_LIMITS, object(field, given));
+  for (const [name, value] of Object.entries(limits)) {
+    integer(`${field}.${name}`, value, 0, MAX_COUNT);
+  }
+  return limits;
+}
+
 function interfaceName(field: string, value: unknown) {
   // IFNAMSIZ is 16 with the terminating zero; `%` is a kernel template.
   if (typeof value !== 'string' || !/^[^\s/%:]{1,15}$/.test(value)) {
@@ -101,10 +124,12 @@ function interfaceName(field: string, value: unknown) {
  * @throws InvalidValueError naming the field, such as `config.timers.udp`
  */
 export function engineConfig(given: EngineOptions): EngineConfigDto {
-  const { timers: givenTimers = {}, ...rest } = object(
-    'config',
-    given,
-  ) as EngineOptions;
+  const {
+    timers: givenTimers = {},
+    host_limits = {},
+    vnet_limits = {},
+    ...rest
+  } = object('config', given) as EngineOptions;
   const timers = merge(
     'config.timers',
     TIMERS,
@@ -122,6 +147,8 @@ export function engineConfig(given: EngineOptions): EngineConfigDto {
       timers,
       seed: randomBytes(16).toString('hex'),
       rst_on_unknown: false,
+      host_limits: limitsOf('config.host_limits', host_limits),
+      vnet_limits: limitsOf('config.vnet_limits', vnet_limits),
     },
     rest,
   );

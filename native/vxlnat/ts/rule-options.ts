@@ -10,13 +10,19 @@
 
 import { InvalidValueError } from './errors.js';
 import type {
-  LimitsDto,
   Operation,
   RuleOptions,
   RuleOptionsDto,
   TimersDto,
 } from './native.js';
-import { integer, merge, object, show } from './options.js';
+import {
+  integer,
+  limitsOf,
+  merge,
+  NO_LIMITS,
+  object,
+  show,
+} from './options.js';
 
 const MAPPINGS = [
   'endpoint-dependent',
@@ -26,10 +32,7 @@ const MAPPINGS = [
 
 /** Most public addresses and exempt prefixes of a rule, as in config.h. */
 const MOST = 64;
-const MAX_COUNT = 1 << 27;
 const MONTH_MS = 30 * 86_400_000;
-
-const NO_LIMITS: LimitsDto = { flows: 0, opening: 0, per_second: 0 };
 
 function list(field: string, value: unknown): string[] {
   if (!Array.isArray(value) || value.length > MOST) {
@@ -39,14 +42,6 @@ function list(field: string, value: unknown): string[] {
     );
   }
   return value;
-}
-
-function limitsOf(field: string, given: object): LimitsDto {
-  const limits = merge(field, NO_LIMITS, given);
-  for (const [name, value] of Object.entries(limits)) {
-    integer(`${field}.${name}`, value, 0, MAX_COUNT);
-  }
-  return limits;
 }
 
 function timersOf(field: string, given: object, engine: TimersDto): TimersDto {
@@ -117,7 +112,7 @@ export function ruleOptions(
 }
 
 /**
- * Operations as native code wants them, with options whole or null.
+ * Operations as native code wants them, with options and owners or null.
  * @param engine the engine's idle times
  */
 export function completeOperations(
@@ -127,6 +122,9 @@ export function completeOperations(
   // What is no list, or holds no operations, native code names itself.
   if (!Array.isArray(operations)) return operations;
   return operations.map((operation, i) => {
+    if (operation?.op === 'remove_flow') {
+      return { ...operation, owner: operation.owner ?? null };
+    }
     if (operation?.op !== 'set_rule') return operation;
     const { options } = operation;
     return {

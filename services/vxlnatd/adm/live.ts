@@ -134,22 +134,21 @@ async function watchFlows(options: Options, live: Live): Promise<Outcome> {
 }
 
 async function look(options: Options, live: Live): Promise<Look | Outcome> {
-  const none = new URLSearchParams();
   const bodies: unknown[] = [];
-  for (const path of ['/counts', '/drops', '/stats']) {
-    const { status, body } = await live.ask(
-      address(options, path, none),
-      'GET',
-    );
+  for (const path of ['/counts', '/drops', '/hot?most=1', '/stats']) {
+    const none = new URLSearchParams();
+    const url = address(options, path, none);
+    const { status, body } = await live.ask(url, 'GET');
     if (status >= 300) return refusal(status, body);
     bodies.push(body);
   }
-  const [counts, drops, stats] = bodies as [
+  const [counts, drops, hot, stats] = bodies as [
     Look['counts'],
     Look['drops'],
+    Look['hot'],
     { engine: Look['engine'] },
   ];
-  return { at: live.now(), counts, drops, engine: stats.engine };
+  return { at: live.now(), counts, drops, hot, engine: stats.engine };
 }
 
 async function top(options: Options, live: Live): Promise<Outcome> {

@@ -118,6 +118,8 @@ export function writePublics(
     zone_uuid: string | null;
     routed: boolean;
     announced: boolean;
+    draining: boolean;
+    flows: number;
   }[],
 ): string {
   return table(
@@ -126,6 +128,8 @@ export function writePublics(
       { name: 'KIND', cell: (p) => p.kind ?? '-' },
       { name: 'ROUTED', cell: (p) => (p.routed ? 'yes' : 'no') },
       { name: 'ANNOUNCED', cell: (p) => (p.announced ? 'yes' : 'no') },
+      { name: 'DRAINS', cell: (p) => (p.draining ? 'yes' : 'no') },
+      { name: 'FLOWS', cell: (p) => p.flows },
       { name: 'ZONE', cell: (p) => p.zone_uuid ?? '-' },
     ],
     publics,

@@ -7,6 +7,7 @@
  * busiest vnets and public IPs, and why packets were dropped.
  */
 
+import { protocolName } from './arguments.js';
 import { type Column, table } from './table.js';
 
 interface Counted {
@@ -28,11 +29,21 @@ interface Public extends Counted {
   vnet: number | null;
 }
 
+interface Hot {
+  public_ip: string;
+  remote_ip: string;
+  remote_port: number;
+  proto: number;
+  flows: number;
+}
+
 /** One look at the daemon. */
 export interface Look {
   at: number;
   counts: { vnets: Vnet[]; publics: Public[] };
   drops: { name: string; sentence: string; count: number }[];
+  /** Of each public IP the remote that holds most of its ports. */
+  hot: Hot[];
   engine: Record<string, number>;
 }
 
@@ -48,6 +59,11 @@ export interface Rate {
   drops: number;
 }
 
+/** A public IP, with the remote that holds most of its ports. */
+export interface PublicRate extends Rate {
+  hottest: Hot | null;
+}
+
 /** What `top` shows. */
 export interface Top {
   flows: number;
@@ -55,7 +71,7 @@ export interface Top {
   packets_in: number;
   drops: number;
   vnets: Rate[];
-  publics: Rate[];
+  publics: PublicRate[];
   reasons: { name: string; sentence: string; rate: number }[];
 }
 
@@ -107,6 +123,7 @@ export function compare(before: Look, now: Look): Top {
     (v) => String(v.vnet),
     (v) => sum(Object.values(v.drops)),
   );
+  const hot = new Map(now.hot.map((each) => [each.public_ip, each]));
   return {
     flows: now.engine['flows'] ?? 0,
     packets_out: sum(vnets.map((v) => v.packets_out)),
@@ -121,7 +138,7 @@ export function compare(before: Look, now: Look): Top {
       seconds,
       (p) => p.ip,
       () => 0,
-    ),
+    ).map((rate) => ({ ...rate, hottest: hot.get(rate.name) ?? null })),
     reasons: now.drops
       .map(({ name, sentence, count }) => ({
         name,
@@ -142,8 +159,13 @@ export function short(value: number): string {
   return `${at === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)}${units[at]}`;
 }
 
-function rateTable(heading: string, all: Rate[], most: number): string {
-  const columns: Column<Rate>[] = [
+function rateTable<R extends Rate>(
+  heading: string,
+  all: R[],
+  most: number,
+  last: Column<R>[],
+): string {
+  const columns: Column<R>[] = [
     { name: heading, cell: (r) => r.name },
     { name: 'FLOWS', cell: (r) => r.flows },
     { name: 'NEW/S', cell: (r) => r.new_flows },
@@ -151,9 +173,14 @@ function rateTable(heading: string, all: Rate[], most: number): string {
     { name: 'IN P/S', cell: (r) => short(r.packets_in) },
     { name: 'OUT BIT/S', cell: (r) => short(r.bits_out) },
     { name: 'IN BIT/S', cell: (r) => short(r.bits_in) },
-    { name: 'DROP/S', cell: (r) => r.drops },
+    ...last,
   ];
   return table(columns, all.slice(0, most));
+}
+
+function remote(hot: Hot | null): string {
+  if (hot === null) return '-';
+  return `${protocolName(hot.proto)} ${hot.remote_ip}:${hot.remote_port}`;
 }
 
 /**
@@ -172,8 +199,12 @@ export function writeTop(top: Top, most: number): string {
     ],
     top.reasons.slice(0, most),
   );
-  const publics = rateTable('PUBLIC', top.publics, most);
-  return [head, rateTable('VNET', top.vnets, most), publics, reasons].join(
-    '\n\n',
-  );
+  const vnets = rateTable('VNET', top.vnets, most, [
+    { name: 'DROP/S', cell: (r) => r.drops },
+  ]);
+  const publics = rateTable('PUBLIC', top.publics, most, [
+    { name: 'PORTS', cell: (r) => r.hottest?.flows ?? 0 },
+    { name: 'TO ITS HOTTEST REMOTE', cell: (r) => remote(r.hottest) },
+  ]);
+  return [head, vnets, publics, reasons].join('\n\n');
 }

@@ -32,8 +32,13 @@ const READ_MOST = 1 << 16;
 /**
  * Reads records of the engine.
  * @param clockOffset what makes the engine's milliseconds those since 1970
+ * @param reasons names of the drop reasons, in their order
  */
-export function natEvents(data: ArrayBuffer, clockOffset: number): NatEvent[] {
+export function natEvents(
+  data: ArrayBuffer,
+  clockOffset: number,
+  reasons: readonly string[],
+): NatEvent[] {
   const view = new DataView(data);
   const events: NatEvent[] = [];
   for (let at = 0; at + SIZE <= data.byteLength; at += SIZE) {
@@ -41,6 +46,7 @@ export function natEvents(data: ArrayBuffer, clockOffset: number): NatEvent[] {
     const u16 = (offset: number) => view.getUint16(at + offset, true);
     const event = KINDS[view.getUint8(at + 48)] ?? null;
     if (event === null) continue;
+    const reason = reasons[view.getUint8(at + 50)];
     events.push({
       time_ms: Number(view.getBigUint64(at, true)) + clockOffset,
       event,
@@ -53,9 +59,9 @@ export function natEvents(data: ArrayBuffer, clockOffset: number): NatEvent[] {
       public_port_end: u16(44),
       remote_ip: u32(36),
       remote_port: u16(46),
-      // RFC 8158 section 4.6.5: the most session entries there may be.
-      detail: event === 'quota_exceeded' ? 1 : 0,
+      detail: view.getUint8(at + 51),
       limit: u32(52),
+      ...(reason !== undefined && { reason }),
     });
   }
   return events;
@@ -105,10 +111,11 @@ export class FlowEventReader {
 
   /** Hands on everything that waits. */
   async read(): Promise<void> {
+    const reasons = this.#engine.drops().map((drop) => drop.name);
     for (;;) {
       const read: FlowEventsDto = await this.#engine.readEvents(READ_MOST);
       const offset = this.#clock.now() - read.now_ms;
-      const events = natEvents(read.data, offset);
+      const events = natEvents(read.data, offset, reasons);
       if (read.lost > this.#lost) {
         const events_lost = read.lost - this.#lost;
         this.#log.warn({ events_lost }, 'log of flows: the oldest are lost');

@@ -12,6 +12,7 @@ import { missingParameter, ServiceError } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
 import type { Engine, QuestionDto, TapReadDto, TapSpecDto } from '../engine.js';
 import { Fields, flowMatch, MATCH_FIELDS } from '../query.js';
+import { HOT_MOST, type Hottest } from './hottest.js';
 import { POINTS, pcapngHeader, pcapngPackets } from './pcapng.js';
 import { tapReads } from './stream.js';
 
@@ -180,18 +181,21 @@ async function explain(engine: Engine, request: Request): Promise<Reply> {
   return { status: 200, body: story };
 }
 
-const HOT_MOST = 100;
 const HOT_DEFAULT = 10;
 
-async function hot(engine: Engine, request: Request): Promise<Reply> {
+async function hot(hottest: Hottest, request: Request): Promise<Reply> {
   const fields = new Fields(request.query, ['most']);
   const most = fields.integer('most', 1, HOT_MOST) ?? HOT_DEFAULT;
   fields.check();
-  return { status: 200, body: await engine.hot(most) };
+  return { status: 200, body: await hottest.list(most) };
 }
 
-/** Routes over an engine. */
-export function lookRoutes(engine: Engine, clock: Clock): Route[] {
+/** Routes over an engine; `hottest` is shared with others. */
+export function lookRoutes(
+  engine: Engine,
+  clock: Clock,
+  hottest: Hottest,
+): Route[] {
   const get = (name: string, handler: Route['handler']): Route => ({
     method: 'GET',
     path: `/${name}`,
@@ -202,7 +206,7 @@ export function lookRoutes(engine: Engine, clock: Clock): Route[] {
     get('trace', (request) => trace(engine, clock, request)),
     get('pcap', (request) => pcap(engine, clock, request)),
     get('counts', async () => ({ status: 200, body: await engine.counts() })),
-    get('hot', (request) => hot(engine, request)),
+    get('hot', (request) => hot(hottest, request)),
     get('explain', (request) => explain(engine, request)),
   ];
 }

@@ -39,8 +39,15 @@ export interface NatEvent {
   public_port_end: number;
   remote_ip: number;
   remote_port: number;
-  /** Of a quota: natQuotaExceededEvent; of a threshold: natThresholdEvent. */
+  /**
+   * Which limit. Of a quota natQuotaExceededEvent: 1 flows of a vnet or of the
+   * table, 2 mappings, 3 flows of a host, 4 hosts. Of a threshold
+   * natThresholdEvent: 1 and 2 ports of a public IP, high and low again, 3
+   * flows of a vnet, or with vnet 0 of the table, 4 flows of a host.
+   */
   detail: number;
-  /** Of a quota or threshold: the configured limit. */
+  /** Of a quota the limit, of a threshold the level that was reached. */
   limit: number;
+  /** Of a refusal: the drop reason, see docs/counters.md. */
+  reason?: string;
 }

@@ -13,7 +13,7 @@
  * tells apart the realms whose addresses overlap; the zone is natInstanceID.
  */
 
-import { NAT_EVENTS, type NatEvent, type NatEventName } from './event.js';
+import { NAT_EVENTS, type NatEvent } from './event.js';
 
 const VERSION = 10;
 const HEADER_BYTES = 16;
@@ -78,8 +78,6 @@ const QUOTA: readonly Element[] = [
   instance,
   vrf,
   [466, 4, (e) => e.detail],
-  privateIp,
-  [473, 4, (e) => e.limit],
 ];
 const THRESHOLD: readonly Element[] = [
   time,
@@ -87,9 +85,9 @@ const THRESHOLD: readonly Element[] = [
   instance,
   vrf,
   [467, 4, (e) => e.detail],
-  publicIp,
-  [478, 4, (e) => e.limit],
 ];
+/** The element of a limit, by its number. */
+const limit = (id: number): Element => [id, 4, (e) => e.limit];
 
 /** One datagram for a collector. */
 export interface IpfixMessage {
@@ -109,18 +107,44 @@ function template(id: number, elements: readonly Element[]): Template {
   return { id, elements, bytes };
 }
 
-function templatesFor(remotes: boolean): Record<NatEventName, Template> {
+/**
+ * The templates of an observation domain, by event; those of limits also by
+ * which limit it is (RFC 8158 sections 5.6.8 and 5.6.9).
+ */
+function templatesFor(remotes: boolean) {
   const session = template(256, remotes ? [...SESSION, ...REMOTE] : SESSION);
   const block = template(257, BLOCK);
-  return {
+  const plain = {
     session_create: session,
     session_delete: session,
     block_alloc: block,
     block_free: block,
     ports_exhausted: template(258, EXHAUSTED),
-    quota_exceeded: template(259, QUOTA),
-    threshold: template(260, THRESHOLD),
   };
+  const limits = {
+    quota_exceeded: new Map([
+      [1, template(259, [...QUOTA, limit(471)])],
+      [2, template(260, [...QUOTA, limit(472)])],
+      [3, template(261, [...QUOTA, privateIp, limit(473)])],
+      [4, template(262, [...QUOTA, limit(474)])],
+    ]),
+    threshold: new Map([
+      [1, template(263, [...THRESHOLD, publicIp, limit(476)])],
+      [2, template(264, [...THRESHOLD, publicIp, limit(477)])],
+      [3, template(265, [...THRESHOLD, limit(478)])],
+      [4, template(266, [...THRESHOLD, privateIp, limit(480)])],
+    ]),
+  };
+  const all = new Set([
+    ...Object.values(plain),
+    ...limits.quota_exceeded.values(),
+    ...limits.threshold.values(),
+  ]);
+  const of = ({ event, detail }: NatEvent): Template | undefined =>
+    event === 'quota_exceeded' || event === 'threshold'
+      ? limits[event].get(detail)
+      : plain[event];
+  return { all: [...all], of };
 }
 
 function templateSet(templates: Template[]): Buffer {
@@ -139,7 +163,7 @@ function templateSet(templates: Template[]): Buffer {
 
 export class IpfixEncoder {
   readonly #zone: number;
-  readonly #templates: Record<NatEventName, Template>;
+  readonly #templateOf: (event: NatEvent) => Template | undefined;
   readonly #templateSet: Buffer;
   #sequence = 0;
   #toldAt: number | null = null;
@@ -150,18 +174,18 @@ export class IpfixEncoder {
    */
   constructor(zone: number, remotes: boolean) {
     this.#zone = zone;
-    this.#templates = templatesFor(remotes);
-    this.#templateSet = templateSet([
-      ...new Set(Object.values(this.#templates)),
-    ]);
+    const { all, of } = templatesFor(remotes);
+    this.#templateOf = of;
+    this.#templateSet = templateSet(all);
   }
 
   /**
-   * Encodes events in their order.
+   * Encodes events in their order, but for limits that RFC 8158 has not.
    * @param nowMs milliseconds since 1970: the export time
    * @returns messages of at most 1,400 bytes; none for no events
    */
-  encode(events: readonly NatEvent[], nowMs: number): IpfixMessage[] {
+  encode(all: readonly NatEvent[], nowMs: number): IpfixMessage[] {
+    const events = all.filter((e) => this.#templateOf(e) !== undefined);
     const messages: IpfixMessage[] = [];
     for (let at = 0; at < events.length; ) {
       const message = Buffer.alloc(MESSAGE_BYTES);
@@ -197,7 +221,7 @@ export class IpfixEncoder {
     let next = first;
     for (; next < events.length; next++) {
       const event = events[next] as NatEvent;
-      const wanted = this.#templates[event.event];
+      const wanted = this.#templateOf(event) as Template;
       const header = wanted === open ? 0 : SET_HEADER_BYTES;
       if (end + header + wanted.bytes > MESSAGE_BYTES) break;
       if (header > 0) {

@@ -74,5 +74,6 @@ export function parseLine(line: string): LoggedEvent | null {
     remote_port: number(value['remote_port']),
     detail: number(value['detail']),
     limit: number(value['limit']),
+    ...(typeof value['reason'] === 'string' && { reason: value['reason'] }),
   };
 }

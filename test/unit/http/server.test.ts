@@ -380,3 +380,24 @@ test('close waits for requests under way', async (t) => {
     () => t.pass('it no longer listens'),
   );
 });
+
+test('a stream may begin late, and with nothing', async (t) => {
+  const bits = async function* () {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    yield '';
+    yield 'late';
+  };
+  const late: Route = {
+    method: 'GET',
+    path: '/late',
+    name: 'getlate',
+    handler: () => ({
+      status: 200,
+      stream: { type: 'text/plain', open: bits },
+    }),
+  };
+  const { url } = await startHttp(t, [late]);
+  const response = await fetch(`${url}/late`);
+  t.equal(response.status, 200);
+  t.equal(await response.text(), 'late');
+});

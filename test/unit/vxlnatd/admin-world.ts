@@ -17,6 +17,7 @@ import { adminRoutes } from '../../../services/vxlnatd/admin.js';
 import { noAnnouncer } from '../../../services/vxlnatd/announce/none.js';
 import { completeConfig } from '../../../services/vxlnatd/config.js';
 import { Watch } from '../../../services/vxlnatd/heartbeat.js';
+import { Hottest } from '../../../services/vxlnatd/look/hottest.js';
 import { unmanagedKernel } from '../../../services/vxlnatd/os/unmanaged.js';
 import { parseProtoFile } from '../../../services/vxlnatd/proto-file.js';
 import { Reconciler } from '../../../services/vxlnatd/reconcile.js';
@@ -82,6 +83,7 @@ export async function setUp(t: Test) {
       engine,
       clock,
       watch,
+      hottest: new Hottest(engine, clock),
       applied: reconciler.applied,
       reconcile: () => reconciler.status(),
       resolver: () => resolver.stats(),

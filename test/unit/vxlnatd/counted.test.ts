@@ -12,12 +12,14 @@ import {
   compare,
   type Look,
   short,
+  writeTop,
 } from '../../../services/vxlnatd/adm/top.js';
 import {
   EVENTS_ROOM,
   FlowEventReader,
   natEvents,
 } from '../../../services/vxlnatd/look/flow-events.js';
+import { Hottest, PoolWatch } from '../../../services/vxlnatd/look/hottest.js';
 import type { NatEvent } from '../../../services/vxlnatd/nat-log/event.js';
 import { setUp } from './admin-world.js';
 
@@ -107,6 +109,15 @@ test('top shows rates, the busiest first', (t) => {
       { name: 'NoRule', sentence: 'No rule.', count: drops },
       { name: 'TooBig', sentence: 'Too big.', count: 50 },
     ],
+    hot: [
+      {
+        public_ip: '3.3.3.2',
+        remote_ip: '192.0.2.1',
+        remote_port: 443,
+        proto: 6,
+        flows: 31,
+      },
+    ],
     engine: { flows: 5, drops },
   });
   const top = compare(look(1000, 100, 1), look(3000, 500, 9));
@@ -130,6 +141,11 @@ test('top shows rates, the busiest first', (t) => {
     [['NoRule', 4]],
     'only what happened',
   );
+  t.deepEqual(
+    top.publics.map((p) => p.hottest?.flows ?? null),
+    [31, null],
+  );
+  t.match(writeTop(top, 9), /^ *3\.3\.3\.2 .* 31 +tcp 192\.0\.2\.1:443$/m);
   const again = compare(look(3000, 500, 9), look(4000, 30, 9));
   t.equal(again.vnets[0]?.packets_out, 30, 'a counter that began anew');
   t.deepEqual([999, 1000, 123_456, 1_500_000].map(short), [
@@ -166,12 +182,56 @@ function record(kind: number, time: number): Buffer {
   bytes.writeUInt16LE(80, 46);
   bytes[48] = kind;
   bytes[49] = 6;
+  bytes[50] = 0xff;
   return bytes;
 }
 
+test('the hot remotes are looked for once in ten seconds', async (t) => {
+  const engine = new FakeEngine();
+  const clock = manualClock();
+  const hottest = new Hottest(engine, clock);
+  const remote = { remote_ip: '192.0.2.1', remote_port: 443, proto: 6 };
+  engine.hotList = [9, 8, 7].map((flows) => ({
+    public_ip: flows === 7 ? '3.3.3.3' : '3.3.3.2',
+    ...remote,
+    flows,
+  }));
+  const flows = async (most: number) =>
+    (await hottest.list(most)).map((each) => each.flows);
+  t.deepEqual(await flows(1), [9, 7], 'one of each public IP');
+  engine.hotList = [];
+  t.deepEqual(await flows(2), [9, 8, 7], 'those asked at once share a walk');
+  clock.advance(10_000);
+  t.deepEqual(await flows(1), []);
+});
+
+test('it is told when ports run out, once, and when that is over', async (t) => {
+  const engine = new FakeEngine();
+  const clock = manualClock();
+  const told: NatEvent[] = [];
+  const pools = new PoolWatch(new Hottest(engine, clock), 1000, (events) =>
+    told.push(...events),
+  );
+  const remote = { remote_ip: '192.0.2.1', remote_port: 443, proto: 6 };
+  const stop = pools.start(clock, silentLogger());
+  for (const flows of [699, 700, 999, 650, 700, 599, 0]) {
+    engine.hotList = [{ public_ip: '3.3.3.2', ...remote, flows }];
+    clock.advance(60_000);
+    await new Promise(setImmediate);
+  }
+  stop();
+  t.deepEqual(
+    told.map((e) => [e.event, e.detail, e.limit, e.public_ip]),
+    [
+      ['threshold', 1, 700, 0x03030302],
+      ['threshold', 2, 600, 0x03030302],
+    ],
+  );
+});
+
 test('records of the engine become NAT events', (t) => {
   const data = new Uint8Array(Buffer.concat([record(1, 5), record(2, 6)]));
-  const events = natEvents(data.buffer, 1000);
+  const events = natEvents(data.buffer, 1000, ['A', 'B']);
   t.deepEqual(
     events.map((e) => [e.event, e.time_ms]),
     [
@@ -194,6 +254,15 @@ test('records of the engine become NAT events', (t) => {
     detail: 0,
     limit: 0,
   });
+  const quota = record(6, 7);
+  quota[50] = 1;
+  quota[51] = 3;
+  quota.writeUInt32LE(500, 52);
+  const [told] = natEvents(new Uint8Array(quota).buffer, 0, ['A', 'B']);
+  t.deepEqual(
+    [told?.event, told?.detail, told?.limit, told?.reason],
+    ['quota_exceeded', 3, 500, 'B'],
+  );
   t.end();
 });
 

@@ -131,7 +131,7 @@ test('IPFIX: Wireshark reads sessions and blocks as RFC 8158 has them', (t) => {
   t.deepEqual(row, [
     '10',
     String(0x0a0b0c0d),
-    '256,257,258,259,260',
+    '256,257,258,259,260,261,262,263,264,265,266',
     '4,5,16',
     '10.0.0.5,10.0.0.5,10.0.0.5',
     '3.3.3.2,3.3.3.2,3.3.3.2',
@@ -140,6 +140,53 @@ test('IPFIX: Wireshark reads sessions and blocks as RFC 8158 has them', (t) => {
     '8.8.8.8,8.8.8.8',
     '443,443',
     '7382913,7382913,7382913',
+    '',
+  ]);
+  t.end();
+});
+
+test('IPFIX: each limit has the element of RFC 8158 for it', (t) => {
+  const of = (event: 'quota_exceeded' | 'threshold', detail: number) => ({
+    ...SESSION,
+    event,
+    detail,
+    limit: 4000 + detail,
+  });
+  const events = [
+    ...[1, 2, 3, 4, 9].map((detail) => of('quota_exceeded', detail)),
+    ...[1, 2, 3, 4].map((detail) => of('threshold', detail)),
+  ];
+  const messages = new IpfixEncoder(1, false).encode(events, NOON);
+  t.equal(messages[0]?.events, 8, 'a quota that is not in the RFC is not sent');
+  const [row] = dissect(
+    messages.map((m) => m.bytes),
+    [
+      'cflow.nat_event',
+      'cflow.nat_quota_exceeded_event',
+      'cflow.nat_threshold_event',
+      'cflow.max_session_entries',
+      'cflow.max_bib_entries',
+      'cflow.max_entries_per_user',
+      'cflow.max_subscribers',
+      'cflow.addresspool_highthreshold',
+      'cflow.addresspool_lowthreshold',
+      'cflow.addressport_mapping_highthreshold',
+      'cflow.addressport_mapping_per_user_highthreshold',
+      '_ws.malformed',
+    ],
+  );
+  t.deepEqual(row, [
+    '13,13,13,13,18,18,18,18',
+    '1,2,3,4',
+    '1,2,3,4',
+    '4001',
+    '4002',
+    '4003',
+    '4004',
+    '4001',
+    '4002',
+    '4003',
+    '4004',
     '',
   ]);
   t.end();
