@@ -9,7 +9,7 @@
  */
 
 import type { Clock } from '#lib/clock.js';
-import { missingParameter, ServiceError } from '#lib/errors.js';
+import { missingParameter, notFound } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
 import type { BgpStatus } from './announce/bgp.js';
 import { shownBgp } from './announce/bgp-settings.js';
@@ -73,8 +73,10 @@ function flowFilter(query: Record<string, unknown>): FlowFilterDto {
   return filter;
 }
 
+type RemoveFlow = Extract<Operation, { op: 'remove_flow' }>;
+
 /** One flow's outside key; every part must be given. */
-function flowKey(query: Record<string, unknown>): Operation {
+function flowKey(query: Record<string, unknown>): RemoveFlow {
   const names = [
     'proto',
     'public_ip',
@@ -83,7 +85,7 @@ function flowKey(query: Record<string, unknown>): Operation {
     'remote_port',
   ];
   const fields = new Fields(query, names);
-  const operation: Operation = {
+  const operation: RemoveFlow = {
     op: 'remove_flow',
     proto: fields.integer('proto', 0, 255) ?? 0,
     public_ip: fields.ip('public_ip') ?? '',
@@ -214,15 +216,32 @@ async function publics(view: AdminView): Promise<Reply> {
   return { status: 200, body };
 }
 
+/** Ends one flow, and says so when there is none. */
 async function removeFlow(view: AdminView, request: Request): Promise<Reply> {
-  const [result] = await view.engine.apply([flowKey(request.query)]);
-  if (result !== undefined && result.error !== null) {
-    throw new ServiceError(404, {
-      code: 'ResourceNotFound',
-      message: `flow: ${result.error}`,
+  const key = flowKey(request.query);
+  for (let cursor: number | null = 0; cursor !== null; ) {
+    const page: FlowPageDto = await view.engine.flows({
+      vnet: null,
+      private_ip: null,
+      public_ip: key.public_ip,
+      remote_ip: key.remote_ip,
+      proto: key.proto,
+      port: key.public_port,
+      limit: FLOWS_MAX,
+      cursor,
     });
+    const found = page.flows.some(
+      (flow) =>
+        flow.public_port === key.public_port &&
+        flow.remote_port === key.remote_port,
+    );
+    if (found) {
+      await view.engine.apply([key]);
+      return { status: 204 };
+    }
+    cursor = page.cursor;
   }
-  return { status: 204 };
+  throw notFound('flow');
 }
 
 /** Flows ended in one call of the engine. */

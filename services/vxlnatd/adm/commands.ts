@@ -109,6 +109,9 @@ function kill(options: Options): Command {
     throw new UsageError(`flows: unexpected "${options.args[0]}"`);
   }
   const query = new URLSearchParams(options.query);
+  if (query.size === 0) {
+    throw new UsageError('flows kill needs a filter, such as --vnet N');
+  }
   if (!options.yes) query.set('dry_run', 'true');
   return {
     path: '/flows/matching',
@@ -116,8 +119,8 @@ function kill(options: Options): Command {
     query: () => query,
     write: ({ flows }: { flows: number }) =>
       options.yes
-        ? `${flows} flows ended`
-        : `${flows} flows match; --yes ends them`,
+        ? `ended: ${flows}`
+        : `flows that match: ${flows}; --yes ends them`,
   };
 }
 

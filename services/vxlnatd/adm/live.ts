@@ -50,8 +50,9 @@ export interface Live {
   pause: (ms: number) => Promise<boolean>;
   /** Milliseconds from some start. */
   now: () => number;
-  /** Lines of the terminal. */
+  /** Lines and columns of the terminal. */
   rows: () => number;
+  columns: () => number;
 }
 
 /** The URL of a request. */
@@ -72,10 +73,11 @@ export function refusal(httpStatus: number, body: unknown): Outcome {
     message?: string;
     errors?: { field: string; message: string }[];
   };
-  const fields = (errors ?? []).map((e) => ` ${e.field}: ${e.message}`);
+  const fields = (errors ?? []).map((e) => `${e.field}: ${e.message}`);
   const text =
-    `${code ?? httpStatus}: ` +
-    `${message ?? 'no reason given'}${fields.join(';')}`;
+    fields.length > 0
+      ? fields.join('; ')
+      : `${code ?? httpStatus}: ${message ?? 'no reason given'}`;
   return { status: 1, stdout: '', stderr: `vxlnatadm: ${text}\n` };
 }
 
@@ -95,12 +97,14 @@ async function* lines(bits: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
 async function trace(options: Options, live: Live): Promise<Outcome> {
   const answer = await live.open(address(options, '/trace', options.query));
   if (answer.status >= 300) return refusal(answer.status, answer.body);
+  let seen = 0;
   for await (const line of lines(answer.bits)) {
+    seen++;
     live.write(
       options.json ? `${line}\n` : `${writeStory(JSON.parse(line))}\n`,
     );
   }
-  return DONE;
+  return seen > 0 ? DONE : { ...DONE, stderr: 'vxlnatadm: no packet came\n' };
 }
 
 async function pcap(options: Options, live: Live): Promise<Outcome> {
@@ -108,17 +112,25 @@ async function pcap(options: Options, live: Live): Promise<Outcome> {
   const answer = await live.open(address(options, '/pcap', options.query));
   if (answer.status >= 300) return refusal(answer.status, answer.body);
   const file = live.save(options.write);
+  let bytes = 0;
   try {
-    for await (const bit of answer.bits) await file.write(bit);
+    for await (const bit of answer.bits) {
+      bytes += bit.length;
+      await file.write(bit);
+    }
   } finally {
     await file.end();
   }
-  return DONE;
+  if (options.write === '-') return DONE;
+  return { ...DONE, stderr: `vxlnatadm: ${bytes} bytes to ${options.write}\n` };
 }
 
-/** Clears the terminal and writes as much of a text as it has lines. */
+/** Clears the terminal and writes as much of a text as it has room for. */
 export function draw(live: Live, text: string): void {
-  const shown = text.split('\n').slice(0, Math.max(1, live.rows() - 1));
+  const shown = text
+    .split('\n')
+    .slice(0, Math.max(1, live.rows() - 1))
+    .map((line) => line.slice(0, live.columns()));
   live.write(`\x1b[H\x1b[2J${shown.join('\n')}\n`);
 }
 

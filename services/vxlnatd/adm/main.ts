@@ -6,7 +6,7 @@
 /** vxlnatadm: the process around `commands.ts`. */
 
 import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { detachPins } from '../engine.js';
 import { type Live, vxlnatadm } from './commands.js';
@@ -74,7 +74,10 @@ const live: Live = {
   },
   write: (text) => void process.stdout.write(text),
   save(path) {
-    const stream = path === '-' ? process.stdout : createWriteStream(path);
+    const stream =
+      path === '-'
+        ? process.stdout
+        : createWriteStream(path, { fd: openSync(path, 'w') });
     return {
       async write(bytes) {
         if (!stream.write(bytes)) await once(stream, 'drain');
@@ -103,6 +106,7 @@ const live: Live = {
   detach: detachPins,
   now: () => performance.now(),
   rows: () => process.stdout.rows ?? 10_000,
+  columns: () => process.stdout.columns ?? 10_000,
 };
 
 let listening = false;

@@ -10,9 +10,13 @@ export interface Column<T> {
   cell: (row: T) => string | number;
 }
 
+/** A number, with the unit of `short` or without. */
+const NUMBER = /^-?\d+(\.\d+)?[kMGT]?$/;
+
 /**
  * Writes a table.
- * @returns lines, the heading first, with no space at their ends
+ * @returns lines, the heading first, with no space at their ends; a line says
+ *   so when there are no rows
  */
 export function table<T>(columns: Column<T>[], rows: T[]): string {
   const cells = rows.map((row) => columns.map((column) => column.cell(row)));
@@ -24,7 +28,7 @@ export function table<T>(columns: Column<T>[], rows: T[]): string {
   );
   const numeric = columns.map(
     (_, i) =>
-      cells.length > 0 && cells.every((line) => typeof line[i] === 'number'),
+      cells.length > 0 && cells.every((line) => NUMBER.test(String(line[i]))),
   );
   const write = (line: (string | number)[]) =>
     line
@@ -35,7 +39,9 @@ export function table<T>(columns: Column<T>[], rows: T[]): string {
       })
       .join('  ')
       .trimEnd();
-  return [columns.map((c) => c.name), ...cells].map(write).join('\n');
+  const lines = [columns.map((c) => c.name), ...cells].map(write);
+  if (rows.length === 0) lines.push('(none)');
+  return lines.join('\n');
 }
 
 /** `name: value` lines with the values in one column. */

@@ -138,6 +138,7 @@ export async function setUp(t: Test) {
       return looks;
     },
     rows: () => 24,
+    columns: () => 120,
   };
   const adm = (...argv: string[]) => vxlnatadm(['-u', http.url, ...argv], live);
   return {

@@ -7,6 +7,10 @@
 import test from 'tape';
 import { rulesDigest } from '#lib/model/rules-digest.js';
 import { span, table } from '../../../services/vxlnatd/adm/table.js';
+import {
+  completeConfig,
+  engineConfig,
+} from '../../../services/vxlnatd/config.js';
 import { setUp } from './admin-world.js';
 
 test('health is 200 while the engine works and rules hold', async (t) => {
@@ -220,4 +224,48 @@ test('detach asks the daemon, or when it is dead takes its pins', async (t) => {
   t.deepEqual(detached, [
     '/sys/fs/bpf/vxlnat/00000000-0000-0000-0000-000000000000',
   ]);
+});
+
+test('a public IP shows the flows it has, and a flow that is not there is told', async (t) => {
+  const { adm, engine } = await setUp(t);
+  engine.countsList = {
+    vnets: [],
+    publics: [
+      {
+        ip: '3.3.3.2',
+        vnet: null,
+        flows: 3,
+        high_water: 3,
+        created: 3,
+        expired: 0,
+        packets_out: 0,
+        bytes_out: 0,
+        packets_in: 0,
+        bytes_in: 0,
+      },
+    ],
+  } as typeof engine.countsList;
+  const { stdout } = await adm('publics');
+  t.match(stdout, /^3\.3\.3\.2 .* no +3 +-$/m, stdout);
+  const gone = await adm('kill-flow', 'tcp', '3.3.3.2:9', '198.51.100.7:80');
+  t.equal(gone.status, 1);
+  t.match(gone.stderr, /ResourceNotFound/);
+  const there = await adm(
+    'kill-flow',
+    'tcp',
+    '3.3.3.2:1001',
+    '198.51.100.7:80',
+  );
+  t.equal(there.status, 0, there.stderr);
+});
+
+test('limits of the configuration reach the engine', (t) => {
+  const config = completeConfig({
+    underlay: {},
+    engine: { limits: { host: { flows: 100 }, vnet: { rate: 7 } } },
+  });
+  const { host_limits, vnet_limits } = engineConfig(config, '00'.repeat(16));
+  t.deepEqual(host_limits, { flows: 100, opening: 0, per_second: 0 });
+  t.deepEqual(vnet_limits, { flows: 0, opening: 0, per_second: 7 });
+  t.end();
 });

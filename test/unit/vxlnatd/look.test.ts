@@ -169,10 +169,10 @@ test('flows kill counts first and ends with --yes only', async (t) => {
   const { adm, engine, http } = await setUp(t);
   const before = engine.operations.length;
   const dry = await adm('flows', 'kill', '--vnet', '1');
-  t.equal(dry.stdout, '2 flows match; --yes ends them\n');
+  t.equal(dry.stdout, 'flows that match: 2; --yes ends them\n');
   t.equal(engine.operations.length, before, 'nothing was done');
   const wet = await adm('flows', 'kill', '--vnet', '1', '--yes');
-  t.equal(wet.stdout, '2 flows ended\n');
+  t.equal(wet.stdout, 'ended: 2\n');
   t.deepEqual(
     engine.operations.slice(before).map((each) => each.op),
     ['remove_flow', 'remove_flow'],
