@@ -57,7 +57,6 @@ async function watched(
   child.stdout?.on('data', (chunk: Buffer) => {
     text += chunk.toString();
   });
-  child.stderr?.on('data', (chunk: Buffer) => console.error(chunk.toString()));
   const over = once(child, 'close');
   const ending = over.then(() => true);
   while (!(await Promise.race([ending, sleep(100, false)]))) await talk.ask();
