@@ -9,6 +9,7 @@
  */
 
 import { parseArgs } from 'node:util';
+import { benchChangefeed } from './changefeed.js';
 import { benchCore } from './core.js';
 import { benchNapi } from './napi.js';
 import { document } from './packets/document.js';
@@ -30,6 +31,7 @@ import { benchZonesInLab } from './zones-lab.js';
 const PARTS: Record<string, () => Promise<Row[]>> = {
   core: benchCore,
   napi: benchNapi,
+  changefeed: benchChangefeed,
   zones: benchZonesInLab,
   pps: benchPps,
   newflow: benchNewFlows,

@@ -45,8 +45,8 @@ export function row(
     ratio,
     value: quantile(values, q),
     n: values.length,
-    min: Math.min(...values),
-    max: Math.max(...values),
+    min: quantile(values, 0),
+    max: quantile(values, 1),
   };
 }
 
