@@ -84,6 +84,13 @@ TEST("ports: public ports look random and the next cannot be told") {
   }
   CHECK(chi < 120);  // 63 degrees of freedom: 1 in 50,000
   CHECK(ordered > 4700 && ordered < 5300);
+  // Also where each is the first towards its remote.
+  std::set<std::uint16_t> firsts;
+  for (std::uint32_t n = 0; n < 200; n++) {
+    firsts.insert(
+        Seen(w.inside(packet_of(20000 + n, kServer + 1 + n))[0].ip).sport);
+  }
+  CHECK(firsts.size() > 190);
   EngineConfig other = large();
   other.seed[3] = 9;
   World again(other);

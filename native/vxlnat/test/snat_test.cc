@@ -57,6 +57,25 @@ TEST("snat: one public address shared by two vnets keeps them apart") {
   CHECK(one.sport != three.sport);
   CHECK_EQ(w.outside(make_udp(kServer, 53, kPublic1, three.sport))[0].vnet, 3u);
   CHECK_EQ(w.outside(make_udp(kServer, 53, kPublic1, one.sport))[0].vnet, 1u);
+  // Also where both would have one port: of two there is one for each.
+  RuleOptions narrow;
+  narrow.port_low = 2000;
+  narrow.port_high = 2001;
+  for (const Vni vnet : {1u, 3u}) {
+    CHECK(w.apply(SetRule{vnet,
+                          0,
+                          {ip4(10, 4, 4, 0), 22},
+                          kRouter1,
+                          vnet == 1 ? kRouterMac1 : kRouterMac3,
+                          kPublic1,
+                          std::make_shared<const RuleOptions>(narrow)}) ==
+          nullptr);
+  }
+  for (std::uint16_t n = 1; n < 50; n++) {
+    const Bytes next = make_udp(kHostA, 7, kServer, n);
+    CHECK(Seen(w.inside(next, 1)[0].ip).sport !=
+          Seen(w.inside(next, 3)[0].ip).sport);
+  }
 }
 
 TEST("snat: an endpoint keeps its public port towards several remotes") {
@@ -256,6 +275,15 @@ TEST(
   w.run(301000);
   CHECK(w.outside(make_udp(kServer, 53, kPublic1, sent.sport)).empty());
   CHECK_EQ(w.dropped(Drop::kNoFlow), 1u);
+  // What the inside sends begins the time again too (U7).
+  const auto ask = [&] {
+    return Seen(w.inside(make_udp(kHostA, 40001, kServer, 53))[0].ip).sport;
+  };
+  const std::uint16_t port = ask();
+  w.run(200000);
+  CHECK_EQ(ask(), port);
+  w.run(200000);
+  CHECK_EQ(w.outside(make_udp(kServer, 53, kPublic1, port)).size(), 1u);
 }
 
 TEST("snat: U16 UDP without data, with less and with more than it says") {
@@ -286,6 +314,9 @@ TEST("snat: U8 inside and outside may use the same addresses") {
   const Seen other(w.inside(make_udp(kHostA, 1, host, 53))[0].ip);
   CHECK_EQ(other.dst, host);
   CHECK_EQ(w.outside(make_udp(host, 53, kPublic1, other.sport))[0].vnet, 1u);
+  // Also where they are private ones: nobody of vnet 1 lives there.
+  const Ip4 far = ip4(10, 77, 0, 1);
+  CHECK_EQ(Seen(w.inside(make_udp(kHostA, 1, far, 53))[0].ip).dst, far);
 }
 
 }  // namespace vxlnat::test

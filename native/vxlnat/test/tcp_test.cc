@@ -84,6 +84,8 @@ TEST("tcp: half-closed lasts, both FINs close, last segments still pass") {
   c.establish();
   CHECK(c.out(kFin | kAck));
   CHECK_EQ(c.state(), std::string("fin_out"));
+  CHECK(c.out(kFin | kAck));  // once more, for the answer was lost
+  CHECK_EQ(c.state(), std::string("fin_out"));
   w.run(3600000);
   CHECK(c.in(kAck));
   CHECK(c.in(kFin | kAck));
@@ -264,6 +266,31 @@ TEST("tcp: T10 a RST that is due shortens the time, from either side") {
     w.run(241000);
     CHECK_EQ(w.flows(), 0u);
   }
+  // Each side has a number of its own, and the other's is not due.
+  for (const bool from_outside : {true, false}) {
+    World w;
+    Connection c{w};
+    c.establish();
+    const auto segment = [&](bool outside, std::uint32_t sequence,
+                             std::uint32_t ack, std::uint8_t flags) {
+      Bytes b = outside ? make_tcp(kServer, 80, kPublic1, c.outside, flags)
+                        : make_tcp(kHostA, c.sport, kServer, 80, flags);
+      put32(&b[24], sequence);
+      put32(&b[28], ack);
+      put16(&b[36], 0);
+      put16(&b[36],
+            checksum(&b[20], 20,
+                     pseudo_sum(get32(&b[12]), get32(&b[16]), kTcp, 20)));
+      CHECK_EQ((outside ? w.outside(b) : w.inside(b)).size(), 1u);
+    };
+    constexpr std::uint32_t kThere = 0x70000000, kHere = 0x20000000;
+    segment(true, kThere, kHere, kAck);
+    segment(false, kHere, kThere, kAck);
+    segment(from_outside, from_outside ? kHere : kThere, 0, kRst);
+    CHECK_EQ(c.state(), std::string("established"));
+    segment(from_outside, from_outside ? kThere : kHere, 0, kRst);
+    CHECK_EQ(c.state(), std::string("transitory"));
+  }
 }
 
 TEST("tcp: T10 a refusal must acknowledge the SYN") {
@@ -271,6 +298,14 @@ TEST("tcp: T10 a refusal must acknowledge the SYN") {
   Connection c{w};
   CHECK(c.out(kSyn));
   CHECK(c.in(kRst));  // passes, for the host will not believe it either
+  CHECK_EQ(c.state(), std::string("opening"));
+  // One that guesses the number passes too.
+  Bytes guess = make_tcp(kServer, 80, kPublic1, c.outside, kRst | kAck);
+  put32(&guess[28], kSequence + 0x40000000);
+  put16(&guess[36], 0);
+  put16(&guess[36],
+        checksum(&guess[20], 20, pseudo_sum(kServer, kPublic1, kTcp, 20)));
+  CHECK_EQ(w.outside(guess).size(), 1u);
   CHECK_EQ(c.state(), std::string("opening"));
   CHECK(c.in(kRst | kAck));
   CHECK_EQ(c.state(), std::string("closing"));
