@@ -80,6 +80,10 @@ async function measure(directory: string, count: number): Promise<number[]> {
   const store = await openLevelStore(join(directory, String(count)), {
     clock: systemClock(),
   });
+  const committed = new Map<string, number>();
+  store.journal.onCommit((entries) => {
+    for (const { id } of entries) committed.set(id, now());
+  });
   const publisher = createPublisher({
     journal: store.journal,
     resources: [RESOURCE],
@@ -99,20 +103,17 @@ async function measure(directory: string, count: number): Promise<number[]> {
   );
   const { port } = await server.listen('127.0.0.1', 0);
   const listeners = startListeners(`ws://127.0.0.1:${port}`, count);
-  const committed = new Map<string, number>();
   try {
     await listeners.ready;
     for (let i = 0; i < CHANGES; i++) {
       const id = `change-${i}`;
       const kind = { resource: 'network', subResources: ['create'] };
       await store.batch([], [{ ...kind, id, object: null }]);
-      committed.set(id, now());
       await pause(PERIOD_MS);
     }
     const arrivals = await listeners.arrivals;
     return [...arrivals].flatMap(([id, at]) =>
-      // A change may arrive before its writer is told that it is committed.
-      at.map((time) => Math.max(0, time - (committed.get(id) as number))),
+      at.map((time) => time - (committed.get(id) as number)),
     );
   } finally {
     listeners.process.kill();
