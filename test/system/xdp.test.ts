@@ -83,7 +83,7 @@ function up(): void {
     ip -n ${gw} route add default via 203.0.113.1
     ip -n ${wan} route add 3.3.3.0/28 via 203.0.113.2 src ${SERVER}
     ip -n ${cn} link add vx1 address ${HOST_MAC} mtu 1446 type vxlan \
-      id 1 local 192.168.12.1 dev und0 dstport 4789 nolearning noudpcsum
+      id 1 local 192.168.12.1 dev und0 dstport 4789 nolearning
     ip -n ${cn} addr add 10.4.5.2/22 dev vx1
     ip -n ${cn} addr add 10.4.5.1/22 dev vx1
     ip -n ${cn} link set vx1 up
@@ -91,6 +91,19 @@ function up(): void {
     bridge -n ${cn} fdb add ${ROUTER_MAC} dev vx1 dst 192.168.12.6
     ip -n ${cn} route add default via 10.4.4.1 src 10.4.5.2
   `);
+}
+
+/** A datacenter whose links carry more than a page. */
+function jumbo(): void {
+  for (const [name, device] of [
+    ['cn', 'und0'],
+    ['gw', 'und0'],
+    ['gw', 'ext0'],
+    ['wan', 'wan0'],
+  ] as const) {
+    lab.ip(`-n ${lab.ns(name)} link set ${device} mtu 9000`);
+  }
+  lab.ip(`-n ${lab.ns('cn')} link set vx1 mtu 8946`);
 }
 
 /** Without this a virtual link takes nothing that XDP sends. */
@@ -110,10 +123,14 @@ function down(): void {
   sh(`umount ${PINS} 2>/dev/null || true; rmdir ${PINS} 2>/dev/null || true`);
 }
 
-async function open(t: Test, io: IoOptions): Promise<Gateway> {
+async function open(
+  t: Test,
+  io: IoOptions,
+  config: { inner_mtu?: number } = {},
+): Promise<Gateway> {
   const gateway = await Gateway.open(
     lab,
-    { max_flows: 4096 },
+    { max_flows: 4096, ...config },
     {
       underlay_interface: 'und0',
       external_interface: 'ext0',
@@ -216,6 +233,24 @@ xdp('a killed engine leaves flows that its successor takes over', async (t) => {
   await passes(t);
   await second.close();
   t.equal(attached(), 0, 'a clean end leaves nothing');
+});
+
+xdp('jumbo frames: by the program where they fit a page', async (t) => {
+  pollAtTheOtherEnds();
+  jumbo();
+  const long = { inner_mtu: 8946 };
+  const gateway = await open(t, { kind: 'xdp', tun_mtu: 9000 }, long);
+  const status = await gateway.attach();
+  t.equal(status.path, 'xdp', status.why ?? 'attached');
+  await passes(t);
+  for (const size of ['1400', '3000', '5000', '8900']) {
+    const args = `-c 3 -M do -s ${size} -I`;
+    ping(t, 'cn', `${args} 10.4.5.1 ${SERVER}`, `${size} bytes outwards`);
+    ping(t, 'wan', `${args} ${SERVER} 3.3.3.5`, `and inwards`);
+  }
+  const io = await gateway.io();
+  t.ok(io.fast_out > 0 && io.fast_in > 0, 'the kernel translates');
+  await gateway.close();
 });
 
 xdp('a link that XDP cannot send by is found out', async (t) => {

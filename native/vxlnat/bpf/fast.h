@@ -96,12 +96,6 @@ INLINE int fast_outbound(struct xdp_md* ctx, struct iphdr* outer, int* action) {
   return 0;
 }
 
-/* The first address of ours, or 0. */
-INLINE __u32 first_ul3(void) {
-  struct vxlnat_layout* head = element(0);
-  return head && head->ul3_count != 0 ? head->ul3s[0] : 0;
-}
-
 INLINE int fast_inbound(struct xdp_md* ctx, struct iphdr* ip, int* action) {
   void* data = FRAME_EDGE(ctx, data);
   void* end = FRAME_EDGE(ctx, data_end);
@@ -115,13 +109,14 @@ INLINE int fast_inbound(struct xdp_md* ctx, struct iphdr* ip, int* action) {
   __u32 room = end - (void*)ip;
   int why = read_packet(ip, end, room, &p);
   if (why) return why;
-  if (p.length > vxlnat.layout.inner_mtu) return VXLNAT_UP_LENGTH;
+  struct vxlnat_layout* head = element(0);
+  if (!head || head->ul3_count == 0) return VXLNAT_UP_HOST;
+  if (p.length > READ_ONCE(head->inner_mtu)) return VXLNAT_UP_LENGTH;
   why = choose_inbound(&c, &p, now);
   if (why) return why;
   why = read_host(&c, &host);
   if (why) return why;
-  __u32 from = first_ul3();
-  if (from == 0) return VXLNAT_UP_HOST;
+  __u32 from = head->ul3s[0];
 
   struct changes to = {.address = bpf_htonl(c.ip),
                        .port = bpf_htons(c.port),

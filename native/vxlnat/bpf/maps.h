@@ -17,7 +17,8 @@
 #define VXLNAT_MAX_QUEUES 64u
 
 /* vxlnat_settings.flags */
-#define VXLNAT_FAST 1u /* translate what can be translated here */
+#define VXLNAT_FAST 1u  /* translate what can be translated here */
+#define VXLNAT_JUMBO 2u /* a frame may be longer than a page */
 
 /* vxlnat_port.roles: what may come in, so that no VXLAN is taken from the
  * Internet and nothing for a public address from the underlay. */
@@ -34,7 +35,8 @@ struct vxlnat_port {
 
 /* What does not change while a program is loaded, as read-only data of the
  * object: `vxlnat`. The tables' own places and keys are in `layout`, whose
- * changing parts (ul3s, timers) must be read from `tables` instead. */
+ * changing parts (ul3s, timers, inner_mtu) must be read from `tables` instead.
+ */
 struct vxlnat_settings {
   struct vxlnat_layout layout;
   uint32_t flags;

@@ -76,6 +76,12 @@ INLINE int pass(void) {
 INLINE int receive(struct xdp_md* ctx) {
   void* data = FRAME_EDGE(ctx, data);
   void* end = FRAME_EDGE(ctx, data_end);
+  /* What does not lie in one page is the kernel's, whose sockets bring it to
+   * the engine: a lane's frames are of one page too. */
+  if ((vxlnat.flags & VXLNAT_JUMBO) &&
+      bpf_xdp_get_buff_len(ctx) != (__u64)(end - data)) {
+    return pass();
+  }
   __u32 port = port_of(ctx->ingress_ifindex);
   if (port >= VXLNAT_MAX_PORTS) return XDP_PASS;
   __u32 roles = vxlnat.ports[port].roles;

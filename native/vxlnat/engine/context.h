@@ -22,6 +22,7 @@
 #include "engine/hash.h"
 #include "engine/one_to_one.h"
 #include "engine/packet.h"
+#include "engine/path_mtu.h"
 #include "engine/rate_limit.h"
 #include "engine/recover.h"
 #include "engine/remote_table.h"
@@ -181,6 +182,7 @@ struct Context {
   FlowTable flows;
   RemoteTable remotes;
   FragmentTable fragments;
+  PathMtu paths;
   RateLimit icmp_limit;
   RateLimit scan_limit;  // by vnet: searches for a port that take long
   VnetDrops vnet_drops;

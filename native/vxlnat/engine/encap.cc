@@ -98,6 +98,19 @@ void blank_options(std::uint8_t* header, std::size_t size) {
   }
 }
 
+// A checksum that was left to a card counts the whole packet.
+void finish(Packet& p) {
+  if (!p.offload.partial) return;
+  p.offload.partial = false;
+  std::uint8_t* l4 = p.data + p.l4;
+  std::uint8_t* field = l4 + wire::checksum_offset(p.proto);
+  const std::size_t length = p.length - p.l4;
+  put16(field, 0);
+  const std::uint16_t sum =
+      checksum(l4, length, pseudo_sum(p.src, p.dst, p.proto, length));
+  put16(field, sum == 0 ? 0xffff : sum);
+}
+
 // One piece of `p` in the scratch buffer.
 Packet make_piece(Context& c, const Packet& p, std::size_t at,
                   std::size_t size) {
@@ -128,8 +141,11 @@ Packet make_piece(Context& c, const Packet& p, std::size_t at,
 
 Verdict encap(Context& c, Packet& p) {
   if (!c.rules.is_live_in(p.rule, p.vnet)) return c.drop(p, Drop::kNoRule);
-  if (wire_length(p) <= c.config.inner_mtu) return encap_one(c, p);
-  const std::size_t step = (c.config.inner_mtu - p.l4) / 8u * 8u;
+  if (wire_length(p) <= c.layout.inner_mtu) return encap_one(c, p);
+  const std::size_t most = inner_mtu_to(c, p, p.dst);
+  if (wire_length(p) <= most) return encap_one(c, p);
+  finish(p);
+  const std::size_t step = (most - p.l4) / 8u * 8u;
   const std::size_t total = p.length - p.l4;
   for (std::size_t at = 0; at < total; at += step) {
     Packet piece = make_piece(c, p, at, std::min(step, total - at));

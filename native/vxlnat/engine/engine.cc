@@ -179,6 +179,7 @@ bool Engine::sweep(Tick now, std::size_t budget) {
   more |= c.remotes.sweep(now, budget);
   more |= c.fragments.sweep(now, budget);
   more |= c.taps.sweep(budget * 16);
+  if (c.paths.sweep(now)) tell_least_mtu(c);
   if (!c.flows.reaping() && c.rules.reap_wanted()) {
     c.rules.begin_reap();
     c.flows.begin_reap();

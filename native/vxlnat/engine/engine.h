@@ -73,6 +73,12 @@ struct Miss {
   Ip4 ip = 0;
 };
 
+// How long tunnel packets to a node may be.
+struct PathReport {
+  Ip4 node = 0;
+  std::uint16_t mtu = 0;
+};
+
 // One live flow as an operator sees it.
 struct FlowInfo {
   Vni vnet = 0;
@@ -145,6 +151,12 @@ class Engine {
   // The same for many, in order; faster, because look-ups overlap.
   void process_underlay(std::span<Packet> packets, Tick now, Outbox& out);
   void process_external(std::span<Packet> packets, Tick now, Outbox& out);
+
+  // An ICMP message, IPv4 header first, that came to an address of ours from
+  // the underlay. What is new about the way to a node, when it said that a
+  // packet of ours was too big.
+  std::optional<PathReport> process_report(
+      std::span<const std::uint8_t> message, Tick now);
 
   // Looks at the next records of the round for what is over, 16 * `budget`
   // flows and `budget` of what else waits; call every few milliseconds.

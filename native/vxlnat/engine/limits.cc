@@ -43,13 +43,20 @@ std::size_t wire_length(const Packet& p) {
 }
 
 Verdict check_size(Context& c, Packet& p) {
-  if (wire_length(p) <= c.config.inner_mtu ||
-      !wire::ip::dont_fragment(p.data)) {
+  const std::size_t length = wire_length(p);
+  if (length <= c.layout.inner_mtu) return Verdict::proceed();
+  const std::uint16_t most = inner_mtu_to(c, p, p.translation.dst);
+  if (length <= most) return Verdict::proceed();
+  if (!wire::ip::dont_fragment(p.data)) {
+    // Whoever cuts a super-packet may cut it smaller.
+    const std::size_t headers = length - p.offload.segment;
+    if (p.offload.segment != 0) {
+      p.offload.segment = static_cast<std::uint16_t>(most - headers);
+    }
     return Verdict::proceed();
   }
-  report_outside(c, p,
-                 {wire::icmp::kUnreachable, wire::icmp::kFragmentationNeeded,
-                  c.config.inner_mtu});
+  report_outside(
+      c, p, {wire::icmp::kUnreachable, wire::icmp::kFragmentationNeeded, most});
   return c.drop(p, Drop::kTooBig);
 }
 

@@ -78,6 +78,11 @@ Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow);
 // 5b. Time and size; reported to the outside.
 Verdict check_ttl_outside(Context& c, Packet& p);
 Verdict check_size(Context& c, Packet& p);
+// The longest packet to `host` in the packet's vnet; never more than the inner
+// MTU (path_report.cc). What is no longer than the layout's fits everywhere.
+std::uint16_t inner_mtu_to(const Context& c, const Packet& p, Ip4 host);
+// Says in the layout what fits everywhere, after a change.
+void tell_least_mtu(Context& c);
 // The length that matters to a link: of a super-packet, that of a piece (M6).
 std::size_t wire_length(const Packet& p);
 

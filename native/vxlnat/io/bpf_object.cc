@@ -190,6 +190,10 @@ std::unique_ptr<BpfObject> BpfObject::load(const vxlnat_settings& settings,
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object) {
     bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
+    // Only where it must be: kernels before 5.18 do not know it.
+    if ((settings.flags & VXLNAT_JUMBO) != 0) {
+      bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+    }
   }
   if (bpf_object__load(object) != 0) {
     *error = reason("the kernel refused the XDP program");

@@ -96,6 +96,14 @@ std::string DataPath::open_engine(EngineConfig config, EventSink* sink,
   if (external == nullptr) return error;
   worker_ = std::make_unique<Worker>(std::move(engine), std::move(underlay),
                                      std::move(external), config_.burst, sink);
+  auto reports = PathReports::open(config_.underlay_interface, &error);
+  if (reports == nullptr) {
+    sink->post(Event::log(LogLevel::kWarn,
+                          "what the underlay says about packets that are too "
+                          "big is not heard: " +
+                              error));
+  }
+  worker_->hear(std::move(reports));
   return "";
 }
 

@@ -55,7 +55,7 @@ std::string configure(int fd, const UdpConfig& config) {
   }
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
-  // DF on every datagram, whatever path MTU an ICMP message claims (M4).
+  // DF on every datagram; the engine heeds what is said of paths (M4).
   const bool ok = set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
                   set(fd, IPPROTO_IP, IP_RECVTOS, 1) &&
                   set(fd, IPPROTO_IP, IP_TTL, kTtl) &&

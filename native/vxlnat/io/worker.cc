@@ -6,6 +6,7 @@
 
 #include "io/worker.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
 
@@ -32,6 +33,8 @@ constexpr std::uint64_t kTellMs = 10'000;
 // Well below the kernel's reachable time of a neighbour (30 s by default).
 constexpr std::uint64_t kOftenMs = 5'000;
 constexpr std::size_t kMissesInPass = 64;
+// A sender that is told a moment later has lost a few packets more.
+constexpr std::uint64_t kReportsMs = 50;
 
 std::uint64_t lost_at(const Port& port) {
   const auto read = [](const std::atomic<std::uint64_t>& counter) {
@@ -159,8 +162,27 @@ void Worker::report_misses(Engine& engine) {
   }
 }
 
+void Worker::hear_reports() {
+  if (reports_ == nullptr || now_ - reports_at_ < kReportsMs) return;
+  reports_at_ = now_;
+  reports_->read([this](std::span<const std::uint8_t> message) {
+    const auto news = engine_.with(
+        [&](Engine& engine) { return engine.process_report(message, now_); });
+    if (!news) return;
+    in_addr node{};
+    node.s_addr = htonl(news->node);
+    char text[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &node, text, sizeof(text));
+    sink_->post(Event::log(LogLevel::kWarn, "the underlay carries packets of " +
+                                                std::to_string(news->mtu) +
+                                                " bytes at most to " + text +
+                                                "; hosts there are told"));
+  });
+}
+
 void Worker::report() {
   engine_.with([this](Engine& engine) { report_misses(engine); });
+  hear_reports();
   if (changes_ != nullptr && now_ - often_at_ >= kOftenMs) {
     often_at_ = now_;
     changes_->read();

@@ -46,6 +46,7 @@
 #include "io/lane.h"
 #include "io/mailbox.h"
 #include "io/next_hop.h"
+#include "io/path_reports.h"
 #include "io/port.h"
 #include "io/shared_engine.h"
 
@@ -102,6 +103,11 @@ class Worker final : private Outbox {
     often_ = std::move(often);
   }
 
+  // Has the engine told what these hear; before `start`.
+  void hear(std::unique_ptr<PathReports> reports) {
+    reports_ = std::move(reports);
+  }
+
   void start();
   // Ends the thread after its current pass; harmless when called again.
   void stop();
@@ -130,6 +136,7 @@ class Worker final : private Outbox {
   void external(std::span<const std::uint8_t> bytes, Offload offload) override;
 
   void report_misses(Engine& engine);
+  void hear_reports();
   void send_detoured();
 
   SharedEngine engine_;
@@ -144,6 +151,8 @@ class Worker final : private Outbox {
   std::vector<std::function<void()>> finished_;  // worker thread
   Mailbox mailbox_;
   Detour detour_;
+  std::unique_ptr<PathReports> reports_;      // worker thread
+  std::uint64_t reports_at_ = 0;              // worker thread
   RouteChanges* changes_ = nullptr;           // worker thread, from `start`
   std::function<void(std::uint64_t)> often_;  // worker thread, as is the next
   std::uint64_t often_at_ = 0;

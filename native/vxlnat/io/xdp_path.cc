@@ -26,8 +26,9 @@ namespace {
 
 // What a frame of 2048 bytes holds behind the kernel's headroom.
 constexpr std::uint32_t kSmallMtu = 1700;
-// A BPF program without fragments' support sees frames of one page only.
-constexpr std::uint32_t kMostMtu = 3498;
+// Longer frames do not fit into a page with what a driver puts around them; a
+// program is refused there unless it says that it knows of such frames.
+constexpr std::uint32_t kPageMtu = 3498;
 
 }  // namespace
 
@@ -58,10 +59,7 @@ std::string XdpPath::add_port(const std::string& name, std::uint32_t role,
   std::string error = read_link(name, &link);
   if (!error.empty()) return error;
   if (vlan != 0) link.vlan = vlan;
-  if (link.mtu > kMostMtu) {
-    return "the MTU of " + link.device + " is above " +
-           std::to_string(kMostMtu);
-  }
+  if (link.mtu > kPageMtu) settings_.flags |= VXLNAT_JUMBO;
   for (std::size_t i = 0; i < links_.size(); i++) {
     if (links_[i].ifindex != link.ifindex) continue;
     if (links_[i].l3_ifindex != link.l3_ifindex ||
@@ -89,7 +87,7 @@ std::string XdpPath::load() {
                        "poll (ethtool -K DEVICE gro on there)";
   }
   status_.fast = config_.fast && status_.not_fast.empty();
-  settings_.flags = status_.fast ? VXLNAT_FAST : 0;
+  if (status_.fast) settings_.flags |= VXLNAT_FAST;
   // Forwarding is on there, and the device is there without us.
   settings_.from_ifindex = links_.back().l3_ifindex;
   settings_.port_count = static_cast<std::uint32_t>(links_.size());

@@ -108,7 +108,7 @@ class Chance {
   void change() {
     const Vni v = 1 + t_.pick(Traffic::kVnets);
     const std::uint32_t h = t_.pick(Traffic::kHosts);
-    switch (t_.pick(13)) {
+    switch (t_.pick(14)) {
       case 0:
         w_.apply(RemoveRule{v,
                             {ip4(10, 4, 4, 0),
@@ -139,6 +139,8 @@ class Chance {
       case 10:
         w_.apply(SetDrain{Traffic::kPublic + 1 + t_.pick(6), t_.once_in(3)});
         break;
+      case 11:
+        return w_.shorten(Traffic::node(v), 1200);
       default:
         return set_remote(v, h);
     }

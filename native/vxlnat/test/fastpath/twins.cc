@@ -15,6 +15,7 @@
 #include "engine/checksum.h"
 #include "engine/wire.h"
 #include "io/frame.h"
+#include "test/build.h"
 
 namespace vxlnat::test {
 
@@ -65,6 +66,14 @@ void Twins::pass_time(std::uint32_t ms) {
     vxlnat_flow& flow = tables_.flows.flows[i];
     if (flow.state != 0) flow.last_seen -= ms;
   }
+}
+
+void Twins::shorten(Ip4 node, std::uint16_t mtu) {
+  Bytes quote = make_ip(tables_.layout->ul3s[0], node, kUdp, Bytes(8));
+  put16(&quote[2], 0xffff);
+  put16(&quote[20], config_.vxlan_port);
+  const Bytes message = make_icmp(node, node, 3, 4, mtu, quote);
+  (void)engine->process_report(message, now());
 }
 
 bool Twins::frame(const Bytes& bytes, std::uint32_t port) {

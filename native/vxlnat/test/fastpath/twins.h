@@ -29,6 +29,8 @@ class Twins final : public Outbox {
   const char* apply(const Operation& op) {
     return engine->apply(op, now(), *this);
   }
+  // A router says that the way to `node` carries so much; or takes it back.
+  void shorten(Ip4 node, std::uint16_t mtu);
   void sweep() { (void)engine->sweep(now(), 64); }
   // As if this time had passed without a packet.
   void pass_time(std::uint32_t ms);
