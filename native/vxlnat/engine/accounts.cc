@@ -41,7 +41,7 @@ void Accounts::added(vxlnat_flow& flow) {
   if (Host* host = make_host(slot, flow.private_ip)) {
     flow.flags |= VXLNAT_FLOW_COUNTED;
     host->uses++;
-    host->rule = flow.rule;
+    host->rule = flow.rule + 1;
     host->pace.add(now_);
   }
   vnets_[slot].pace.add(now_);
@@ -191,6 +191,14 @@ void Accounts::expire_binding(std::uint32_t index) {
   if (index >= bindings_.size()) return;
   Binding& b = bindings_.at_index(index);
   if (b.used && (is_dead(b) || BindingTable::is_over(b, now_))) unbind(b);
+}
+
+void Accounts::forget_dead_member(std::uint32_t index) {
+  if (index >= hosts_.size()) return;
+  Host& host = hosts_.at_index(index);
+  if (host.uses != 0 && host.rule != 0 && rules_[host.rule - 1].state != 1) {
+    host.rule = 0;
+  }
 }
 
 std::uint32_t Accounts::take_block(Host& host, const Block& block) {

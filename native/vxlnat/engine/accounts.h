@@ -9,7 +9,7 @@
 //
 // A flow says in its flags what it holds besides its record. What is kept by
 // vnet slot or rule is gone before the slot is used again, because a walk over
-// the flows ends with a walk over the bindings (FlowTable::reap).
+// the flows takes in the bindings and the hosts (FlowTable::reap).
 
 #ifndef VXLNAT_ENGINE_ACCOUNTS_H_
 #define VXLNAT_ENGINE_ACCOUNTS_H_
@@ -89,6 +89,8 @@ class Accounts {
   BindingTable& bindings() { return bindings_; }
   // Ends binding `index` when it is over; part of the hand's round.
   void expire_binding(std::uint32_t index);
+  // Host `index` forgets the pool member it used when that is no longer live.
+  void forget_dead_member(std::uint32_t index);
 
   BlockTable& blocks() { return blocks_; }
   // A new block for a host, first in its list; 0 when there is no room.

@@ -49,12 +49,12 @@ std::uint32_t best_of(const Context& c, const Wish& wish,
 // The member that the host has already, or kNoSlot.
 std::uint32_t paired(Context& c, const Wish& wish) {
   const Host* host = c.accounts.host(wish.vnet_slot, wish.private_ip);
-  if (host == nullptr || host->uses == 0 || !c.rules.is_live(host->rule) ||
-      c.rules.head(host->rule) != wish.rule ||
-      c.rules.is_draining(host->rule)) {
-    return kNoSlot;
-  }
-  return host->rule;
+  if (host == nullptr || host->rule == 0) return kNoSlot;
+  const std::uint32_t member = host->rule - 1;
+  const bool serves = c.rules.is_live(member) &&
+                      c.rules.head(member) == wish.rule &&
+                      !c.rules.is_draining(member);
+  return serves ? member : kNoSlot;
 }
 
 Drop find_fixed(Context& c, const Wish& wish, const RuleOptions& options,

@@ -289,6 +289,7 @@ bool FlowTable::reap(std::size_t budget) {
   for (; budget > 0 && room > 0 && reap_at_ < size_; budget--, reap_at_++) {
     const vxlnat_flow& flow = flows_[reap_at_];
     accounts_.expire_binding(reap_at_);
+    accounts_.forget_dead_member(reap_at_);
     if (state_of(flow) == FlowState::kFree || !is_dead(flow)) continue;
     release(reap_at_);
     room--;

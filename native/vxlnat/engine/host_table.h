@@ -66,7 +66,8 @@ struct Host {
   std::uint32_t uses = 0;  // flows in any state, bindings; 0: free
   std::uint32_t flows = 0;
   std::uint32_t opening = 0;
-  std::uint32_t rule = 0;         // the pool member it uses; next when free
+  // The pool member it uses, slot + 1; 0: none that lives. Next when free.
+  std::uint32_t rule = 0;
   std::uint32_t first_block = 0;  // of its ports, index + 1
   Pace pace;
   Mark mark;
@@ -93,6 +94,8 @@ class HostTable {
     return ref == 0 ? nullptr : &hosts_[ref - 1];
   }
 
+  std::size_t size() const { return hosts_.size(); }
+  Host& at_index(std::size_t i) { return hosts_[i]; }
   bool is_full() const { return free_ == 0; }
   // Most hosts of one vnet.
   std::uint32_t share(std::uint32_t percent) const {
@@ -123,8 +126,11 @@ class HostTable {
 
  private:
   static std::size_t size_for(const EngineConfig& config) {
-    if (config.max_hosts != 0) return config.max_hosts;
-    return std::max<std::size_t>(64, config.max_flows / 4);
+    const std::uint32_t wanted = config.max_hosts != 0
+                                     ? config.max_hosts
+                                     : std::max(64u, config.max_flows / 4);
+    // A walk over the flows takes in all of them (FlowTable::reap).
+    return std::min(wanted, config.max_flows);
   }
   std::uint64_t hash(std::uint32_t vnet_slot, Ip4 ip) const {
     return hash16(key_, vnet_slot, ip);

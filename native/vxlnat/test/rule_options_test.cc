@@ -167,6 +167,28 @@ TEST("options: a pool is used up to its last port") {
   CHECK(next.src == seen.src && next.sport == seen.sport);
 }
 
+TEST("options: an address that left the pool holds no host to its successor") {
+  World w;
+  RuleOptions options;
+  options.port_low = options.port_high = 2000;
+  CHECK_EQ(set(w, options), "");
+  // Two flows of a host, the later one at an address that then leaves.
+  CHECK_EQ(udp(w, kHostA, 1).src, kPublic1);
+  options.more_public_ips = {kPool[1]};
+  CHECK_EQ(set(w, options), "");
+  CHECK(w.apply(SetDrain{kPublic1, true}) == nullptr);
+  CHECK_EQ(udp(w, kHostA, 2).src, kPool[1]);
+  options.more_public_ips.clear();
+  CHECK_EQ(set(w, options), "");
+  w.run(1);
+  // The next one gets its record, and has no port left for the host.
+  options.more_public_ips = {kPool[2]};
+  CHECK_EQ(set(w, options), "");
+  CHECK_EQ(udp(w, kHostB, 1, kServer + 1).src, kPool[2]);
+  CHECK(w.apply(SetDrain{kPublic1, false}) == nullptr);
+  CHECK_EQ(udp(w, kHostA, 3, kServer + 1).src, kPublic1);
+}
+
 TEST("options: B13 P12 slices tile the range to its last port") {
   for (const std::uint32_t slices : {1u, 3u, 5u, 7u, 64u, 1000u, 64512u}) {
     std::uint32_t next = 1024;
