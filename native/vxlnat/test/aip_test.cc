@@ -182,6 +182,22 @@ TEST("hairpin: errors cross it with both translations undone") {
   CHECK_EQ(quoted.src, kHostA);
   CHECK_EQ(quoted.dst, kAip);
   CHECK_EQ(quoted.sport, 1000);
+  CHECK_EQ(quoted.dport, 9);
+  // And A of B's answer.
+  const Ip4 public_ip = Seen(out[0].ip).src;
+  const std::uint16_t public_port = Seen(out[0].ip).sport;
+  const auto answer = w.inside(make_udp(kHostB, 9, public_ip, public_port));
+  const auto there =
+      w.inside(make_icmp(kHostA, kAip, 3, 3, 0, first(answer[0].ip, 28)));
+  CHECK(there[0].inside);
+  const Seen told(there[0].ip);
+  CHECK_EQ(told.src, public_ip);
+  CHECK_EQ(told.dst, kHostB);
+  const Seen its(told.quote());
+  CHECK_EQ(its.src, kHostB);
+  CHECK_EQ(its.sport, 9);
+  CHECK_EQ(its.dst, public_ip);
+  CHECK_EQ(its.dport, public_port);
 }
 
 TEST(

@@ -39,14 +39,19 @@ Bytes probe(bool with_checksum, std::uint8_t flags) {
 }  // namespace
 
 TEST("decap: every cut of a good datagram is a counted drop or forwarded") {
-  World w;
-  const Bytes whole =
-      World::frame(make_tcp(kHostA, 1, kServer, 80, kSyn), 1, kRouterMac1, 5);
-  for (std::size_t size = 0; size < whole.size(); size++) {
-    CHECK(w.datagram(first(whole, size)).empty());
+  for (const int vlan : {5, -1}) {
+    World w;
+    const Bytes whole = World::frame(make_tcp(kHostA, 1, kServer, 80, kSyn), 1,
+                                     kRouterMac1, vlan);
+    for (std::size_t size = 0; size < whole.size(); size++) {
+      CHECK(w.datagram(first(whole, size)).empty());
+    }
+    CHECK_EQ(w.engine->stats().drops.read(), whole.size());
+    // VXLAN, Ethernet and tag; what follows is the IPv4 header's to say.
+    CHECK_EQ(w.dropped(Drop::kTooShort), vlan < 0 ? 22u : 26u);
+    CHECK_EQ(w.dropped(Drop::kBadHeader), 40u);
+    CHECK_EQ(w.datagram(whole).size(), 1u);
   }
-  CHECK_EQ(w.engine->stats().drops.read(), whole.size());
-  CHECK_EQ(w.datagram(whole).size(), 1u);
 }
 
 TEST("decap: each wrong field has its own reason") {

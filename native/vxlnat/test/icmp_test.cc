@@ -271,6 +271,11 @@ TEST("icmp: I3 a question from outside for a shared address goes nowhere") {
   CHECK(w.outside(make_echo(kServer, kPublic1, 7, true)).empty());
   CHECK_EQ(w.dropped(Drop::kNoFlow), 2u);
   CHECK_EQ(w.flows(), 0u);
+  // Nor by the identifier of a question that is asked.
+  const Seen asked(w.inside(make_echo(kHostB, kServer, 9))[0].ip);
+  CHECK(w.outside(make_echo(kServer, kPublic1, asked.dport)).empty());
+  CHECK_EQ(w.outside(make_echo(kServer, kPublic1, asked.dport, true)).size(),
+           1u);
   const auto out = w.outside(make_echo(kServer, kAip, 7));
   CHECK_EQ(Seen(out[0].ip).dst, kHostA);
   CHECK_EQ(Seen(w.inside(make_echo(kHostA, kServer, 7, true))[0].ip).src, kAip);

@@ -96,6 +96,9 @@ TEST("mapping: T3 a request from outside is half open until it is answered") {
   const auto half = w.list({.remote_ip = kOther});
   CHECK_EQ(half.size(), 1u);
   CHECK_EQ(std::string(half.at(0).state), "opening");
+  // A challenge passes and is no answer.
+  CHECK_EQ(send(w, make_tcp(kHostA, 80, kOther, 5, kAck)).sport, out.sport);
+  CHECK_EQ(std::string(w.list({.remote_ip = kOther}).at(0).state), "opening");
   CHECK_EQ(send(w, make_tcp(kHostA, 80, kOther, 5, kSyn | kAck)).sport,
            out.sport);
   CHECK_EQ(std::string(w.list({.remote_ip = kOther}).at(0).state),

@@ -103,6 +103,12 @@ TEST("options: U2 P1 a host stays with one address, hosts use all") {
   for (const auto& [ip, hosts] : spread) CHECK(hosts > 190 && hosts < 310);
   // P2: each is answered.
   for (const Ip4 ip : kPool) CHECK_EQ(w.list({.public_ip = ip}).empty(), false);
+  // Nor does it leave its address when that has no port for it.
+  RuleOptions narrow = pool_options();
+  narrow.port_low = narrow.port_high = 2000;
+  CHECK_EQ(set(w, narrow), "");
+  CHECK_EQ(udp(w, kHostA, 1, kServer + 2).src, *used.begin());
+  CHECK_EQ(udp(w, kHostA, 2, kServer + 2).src, 0u);
 }
 
 TEST("options: G2 a pool that grows moves nobody, one that shrinks its own") {
@@ -208,6 +214,15 @@ TEST("options: B13 P12 slices tile the range to its last port") {
   for (std::uint16_t n = 1; n < 300; n++) {
     CHECK(part.holds(udp(w, kHostA, n).sport));
   }
+  // A slice of the rule's own range has all of its ports, and no others.
+  options.slice = 1;
+  options.slices = 3;
+  options.port_low = 2000;
+  options.port_high = 2010;
+  CHECK_EQ(set(w, options), "");
+  std::set<std::uint16_t> ports;
+  for (std::uint16_t n = 1; n < 9; n++) ports.insert(udp(w, kHostB, n).sport);
+  CHECK((ports == std::set<std::uint16_t>{0, 2003, 2004, 2005, 2006}));
 }
 
 TEST("options: B43 a changed range leaves flows, and decides about new ones") {
@@ -343,6 +358,12 @@ TEST("options: idle times of a rule are its own, and hold at once") {
   w.now += 5000;
   CHECK(!answers(w, kPublic1, first_one.sport));
   CHECK(answers(w, kPublic2, other.sport));
+  // Each change gives up what was there before.
+  for (std::uint32_t i = 100; i < 140; i++) {
+    options.timers = Timers{.udp = 1000 * i};
+    CHECK_EQ(set(w, options), "");
+  }
+  CHECK_EQ(set(w, {}), "");
   // Fifteen sets beside the engine's, and no more; equal ones are one.
   for (std::uint32_t i = 1; i < 20; i++) {
     options.timers = Timers{.udp = 1000 * i};

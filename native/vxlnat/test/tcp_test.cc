@@ -72,7 +72,10 @@ TEST("tcp: simultaneous open establishes") {
   World w;
   Connection c{w};
   CHECK(c.out(kSyn));
+  CHECK_EQ(c.state(), std::string("opening"));
+  // The second SYN does, whoever acknowledges first.
   CHECK(c.in(kSyn));
+  CHECK_EQ(c.state(), std::string("established"));
   CHECK(c.out(kSyn | kAck));
   CHECK(c.in(kSyn | kAck));
   CHECK_EQ(c.state(), std::string("established"));
@@ -188,15 +191,23 @@ TEST("tcp: rst_on_unknown answers the inside, but never a RST") {
   EngineConfig config = World::small();
   config.rst_on_unknown = true;
   World w(config);
-  const auto out = w.inside(make_tcp(kHostA, 5, kServer, 80, kAck));
+  Bytes late = make_tcp(kHostA, 5, kServer, 80, kAck);
+  constexpr std::uint32_t kAcknowledged = 0x55667788;
+  put32(&late[28], kAcknowledged);
+  put16(&late[36], 0);
+  put16(&late[36],
+        checksum(&late[20], 20, pseudo_sum(kHostA, kServer, kTcp, 20)));
+  const auto out = w.inside(late);
   CHECK_EQ(out.size(), 1u);
   CHECK(out[0].inside);
   CHECK_EQ(out[0].dst_mac, kHostMac);
   const Seen seen(out[0].ip);
   CHECK_EQ(seen.src, kServer);
   CHECK_EQ(seen.dst, kHostA);
+  CHECK_EQ(seen.sport, 80);
+  CHECK_EQ(seen.dport, 5);
   CHECK_EQ(seen.payload[13], kRst);
-  CHECK_EQ(get32(&seen.payload[4]), kSequence + 1);
+  CHECK_EQ(get32(&seen.payload[4]), kAcknowledged);
   CHECK(w.inside(make_tcp(kHostA, 5, kServer, 80, kRst | kAck)).empty());
   CHECK_EQ(w.dropped(Drop::kTcpNoFlow), 2u);
 }
@@ -319,7 +330,9 @@ TEST("tcp: T3 simultaneous open in each order of the four segments") {
     Connection c{w};
     if (order == 0) {
       CHECK(w.outside(make_tcp(kServer, 80, kPublic1, 2000, kSyn)).empty());
+      CHECK_EQ(w.flows(), 0u);
       CHECK(c.out(kSyn));
+      CHECK_EQ(c.state(), std::string("opening"));
       CHECK(c.in(kSyn));
       CHECK(c.in(kSyn | kAck));
       CHECK(c.out(kSyn | kAck));
