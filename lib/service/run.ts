@@ -33,6 +33,11 @@ export interface Program {
    * what was started: the process then lives until SIGTERM or SIGINT.
    */
   main: (parsed: Parsed) => Promise<number | undefined | Stop>;
+  /**
+   * Whether this command line starts something that has to be stopped: a
+   * signal that comes while it starts then waits for that. Others end at once.
+   */
+  daemon?: (parsed: Parsed) => boolean;
 }
 
 export type Stop = () => Promise<void>;
@@ -64,9 +69,11 @@ export async function runMain(
       process.stdout.write(`${program.name} ${packageVersion()}\n`);
       return;
     }
-    const outcome = await program.main(parsed);
-    if (typeof outcome === 'function') untilSignal(program, outcome);
-    else process.exitCode = outcome ?? 0;
+    // Not before the signals are caught.
+    const started = Promise.resolve().then(() => program.main(parsed));
+    if (program.daemon?.(parsed) === true) untilSignal(program, started);
+    const outcome = await started;
+    if (typeof outcome !== 'function') process.exitCode = outcome ?? 0;
   } catch (error) {
     exitWith(program, error);
   }
@@ -90,7 +97,15 @@ function parse(program: Program, argv: string[]): Parsed {
   }
 }
 
-function untilSignal(program: Program, stop: Stop): void {
+async function stopped(started: ReturnType<Program['main']>): Promise<void> {
+  const stop = await started;
+  if (typeof stop === 'function') await stop();
+}
+
+function untilSignal(
+  program: Program,
+  started: ReturnType<Program['main']>,
+): void {
   let asked: number | null = null;
   const end = (signal: NodeJS.Signals) => {
     if (asked !== null) {
@@ -104,7 +119,7 @@ function untilSignal(program: Program, stop: Stop): void {
       process.stderr.write(`${program.name}: ${signal}: stop took too long\n`);
       process.exit(1);
     }, STOP_LIMIT_MS);
-    stop().then(
+    stopped(started).then(
       () => {
         clearTimeout(limit);
         process.exit(0);

@@ -25,6 +25,7 @@ await runMain({
   name: 'cloudapi-aip',
   usage: USAGE,
   options: { file: { type: 'string', short: 'f' } },
+  daemon: () => true,
   async main({ values }) {
     const file = values['file'];
     if (typeof file !== 'string') {

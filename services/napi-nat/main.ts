@@ -36,6 +36,7 @@ await runMain({
   usage: USAGE,
   options: { file: { type: 'string', short: 'f' } },
   allowPositionals: true,
+  daemon: ({ positionals }) => positionals.length === 0,
   async main({ values, positionals }) {
     if (positionals.length > 0) return runStoreCopy(positionals);
     const file = values['file'];

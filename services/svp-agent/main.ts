@@ -37,6 +37,7 @@ await runMain({
     config: { type: 'string', short: 'f' },
     keep: { type: 'boolean' },
   },
+  daemon: () => true,
   async main({ values }) {
     const file = values['config'];
     if (typeof file !== 'string') {

@@ -19,6 +19,7 @@ await runMain({
   name: 'vxlnatd',
   usage: USAGE,
   options: OPTIONS,
+  daemon: () => true,
   async main({ values }) {
     const { config, rules } = readCommandLine(values);
     const log = createLogger({ name: 'vxlnatd', level: config.log_level });

@@ -33,6 +33,7 @@ function run(
     await runMain({
       name: 'prog', usage: 'usage: prog [-f FILE]\\n',
       options: { file: { type: 'string', short: 'f' } },
+      daemon: ({ values }) => values.file === undefined,
       main: async ({ values }) => { ${body} },
     });`,
   );
@@ -97,8 +98,27 @@ test('SIGTERM stops what was started', async (t) => {
   const ended = await run(t, body, [], (pid) => {
     if (sent) return;
     sent = true;
-    // After main has returned and the handler is in place.
-    setTimeout(() => process.kill(pid, 'SIGTERM'), 200);
+    process.kill(pid, 'SIGTERM');
   });
   t.deepEqual(ended, { code: 0, stdout: 'up\nstopped\n', stderr: '' });
+});
+
+/** Says so, then works for longer than anybody waits. */
+const SLOW = `console.log('working');
+  await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+  return async () => { console.log('stopped'); };`;
+
+test('SIGTERM while a daemon starts waits for the start', async (t) => {
+  const ended = await run(t, SLOW.replace('SECONDS', '0.3'), [], (pid) =>
+    process.kill(pid, 'SIGTERM'),
+  );
+  t.deepEqual(ended, { code: 0, stdout: 'working\nstopped\n', stderr: '' });
+});
+
+test('SIGTERM ends a command that is no daemon at once', async (t) => {
+  const args = ['-f', 'file'];
+  const ended = await run(t, SLOW.replace('SECONDS', '100'), args, (pid) =>
+    process.kill(pid, 'SIGTERM'),
+  );
+  t.deepEqual(ended, { code: null, stdout: 'working\n', stderr: '' });
 });
