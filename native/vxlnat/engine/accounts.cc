@@ -19,7 +19,8 @@ Accounts::Accounts(const vxlnat_rule* rules, const EngineConfig& config,
       bindings_(config, key),
       blocks_(config, key) {}
 
-void Accounts::count(const vxlnat_flow& flow, FlowState state, bool in) {
+void Accounts::count(const vxlnat_flow& flow, Host* host, FlowState state,
+                     bool in) {
   if (!is_live(state)) return;
   const std::uint32_t step = in ? 1u : ~0u;
   const std::uint32_t opening = is_opening(state) ? step : 0;
@@ -27,18 +28,18 @@ void Accounts::count(const vxlnat_flow& flow, FlowState state, bool in) {
   vnets_[slot].flows += step;
   vnets_[slot].opening += opening;
   publics_[flow.public_slot] += step;
-  if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) {
+  if (host == nullptr) {
     vnets_[slot].uncounted += step;
     return;
   }
-  Host* host = hosts_.find(slot, flow.private_ip);
   host->flows += step;
   host->opening += opening;
 }
 
 void Accounts::added(vxlnat_flow& flow) {
   const std::uint32_t slot = rules_[flow.rule].vnet_slot;
-  if (Host* host = make_host(slot, flow.private_ip)) {
+  Host* const host = make_host(slot, flow.private_ip);
+  if (host != nullptr) {
     flow.flags |= VXLNAT_FLOW_COUNTED;
     host->uses++;
     host->rule = flow.rule + 1;
@@ -52,7 +53,7 @@ void Accounts::added(vxlnat_flow& flow) {
     bindings_.find_private(flow.vni_proto, flow.private_ip, flow.private_port)
         ->flows++;
   }
-  count(flow, static_cast<FlowState>(flow.state), true);
+  count(flow, host, static_cast<FlowState>(flow.state), true);
 }
 
 void Accounts::changed(const vxlnat_flow& flow, FlowState before,
@@ -61,12 +62,14 @@ void Accounts::changed(const vxlnat_flow& flow, FlowState before,
       is_opening(before) == is_opening(after)) {
     return;
   }
-  count(flow, before, false);
-  count(flow, after, true);
+  Host* const host = host_of(flow);
+  count(flow, host, before, false);
+  count(flow, host, after, true);
 }
 
 void Accounts::released(const vxlnat_flow& flow) {
-  count(flow, static_cast<FlowState>(flow.state), false);
+  Host* const host = host_of(flow);
+  count(flow, host, static_cast<FlowState>(flow.state), false);
   if ((flow.flags & VXLNAT_FLOW_BOUND) != 0) {
     Binding* b = bindings_.find_private(flow.vni_proto, flow.private_ip,
                                         flow.private_port);
@@ -80,8 +83,7 @@ void Accounts::released(const vxlnat_flow& flow) {
   if ((flow.flags & VXLNAT_FLOW_BLOCK) != 0) {
     release_port(flow.public_ip, flow.public_port);
   }
-  if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) return;
-  Host* host = hosts_.find(rules_[flow.rule].vnet_slot, flow.private_ip);
+  if (host == nullptr) return;
   host->uses--;
   drop_host_if_unused(*host);
 }

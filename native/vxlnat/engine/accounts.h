@@ -98,7 +98,12 @@ class Accounts {
   void drop_block_if_unused(std::uint32_t ref);
 
  private:
-  void count(const vxlnat_flow& flow, FlowState state, bool in);
+  // `host`: the flow's when it is counted, or null.
+  void count(const vxlnat_flow& flow, Host* host, FlowState state, bool in);
+  Host* host_of(const vxlnat_flow& flow) {
+    if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) return nullptr;
+    return hosts_.find(rules_[flow.rule].vnet_slot, flow.private_ip);
+  }
   void release_port(Ip4 public_ip, std::uint16_t port);
   bool is_dead(const Binding& b) const { return rules_[b.rule].state != 1; }
 

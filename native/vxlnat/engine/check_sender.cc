@@ -19,7 +19,10 @@ namespace vxlnat {
 
 Verdict check_sender(Context& c, Packet& p) {
   if (!c.config.check_senders) return Verdict::proceed();
-  const vxlnat_remote* remote = c.remotes.known(p.vnet, p.src);
+  std::uint32_t& hint = p.host == nullptr ? p.sender : *p.host;
+  const vxlnat_remote* remote =
+      c.remotes.known(p.vnet, p.src, hint, p.host_hash);
+  p.sender = hint;
   if (remote == nullptr) {
     // No place in the table for what no rule would translate.
     if (c.rules.match(p.vnet_slot, p.src) == kNoSlot) {

@@ -9,19 +9,22 @@
 #ifndef VXLNAT_ENGINE_CHECKSUM_H_
 #define VXLNAT_ENGINE_CHECKSUM_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "engine/bytes.h"
 
 namespace vxlnat {
 
+// The upper half of a number plus itself turned by half is the sum of its
+// halves with the carry brought round.
 inline std::uint16_t fold(std::uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
+  sum += std::rotl(sum, 32);
+  auto half = static_cast<std::uint32_t>(sum >> 32);
+  half += std::rotl(half, 16);
+  return static_cast<std::uint16_t>(half >> 16);
 }
 
 // Adds `length` bytes as 16-bit words to `sum`; an odd last byte counts as
@@ -41,6 +44,15 @@ inline std::uint64_t sum_bytes(const std::uint8_t* at, std::size_t length,
 inline std::uint16_t checksum(const std::uint8_t* at, std::size_t length,
                               std::uint64_t sum = 0) {
   return static_cast<std::uint16_t>(~fold(sum_bytes(at, length, sum)));
+}
+
+// Whether the checksum of an IPv4 header without options is right. Words in
+// the machine's order do as well (RFC 1071 section 2 (B)).
+inline bool is_sound_header(const std::uint8_t* at) {
+  std::uint32_t words[5];
+  std::memcpy(words, at, sizeof words);
+  return fold(std::uint64_t{words[0]} + words[1] + words[2] + words[3] +
+              words[4]) == 0xffff;
 }
 
 // The sum of the pseudo-header of TCP and UDP.

@@ -65,19 +65,20 @@ Drop resolve_inbound(Context& c, Packet& p) {
   if (p.first && p.icmp == IcmpKind::kError) {
     return resolve_error_inbound(c, p);
   }
-  vxlnat_one_to_one* entry = c.one_to_ones.find_public(p.dst);
+  // What was looked ahead of a packet from inside is of its inside key.
+  const bool ahead = !p.from_inside;
+  vxlnat_one_to_one* entry =
+      c.one_to_ones.find_public(p.dst, ahead ? p.host_hash : 0);
   if (entry != nullptr) return by_entry(c, p, *entry);
   if (!p.first) {
     return recall_fragment(c, p, kOutside) ? Drop::kCount : Drop::kNoFlow;
   }
   const bool shares = p.proto == kTcp || p.proto == kUdp ||
                       (p.proto == kIcmp && p.icmp == IcmpKind::kReply);
-  // Round a hairpin the key looked ahead for is another's.
-  const std::uint64_t known_hash = p.turns == 0 ? p.flow_hash : 0;
   vxlnat_flow* flow =
       shares ? c.flows.live_outside(
                    outside_key(p.proto, p.dst, p.dport, p.src, p.sport), c.now,
-                   known_hash)
+                   ahead ? p.flow_hash : 0)
              : nullptr;
   if (flow != nullptr) return by_flow(c, p, *flow);
   const Drop reason = accept_inbound(c, p, flow);

@@ -112,12 +112,14 @@ Verdict choose_outbound(Context& c, Packet& p) {
         p.flow_hash);
     if (flow != nullptr && !begins_anew(p, *flow)) return by_flow(c, p, *flow);
   }
-  vxlnat_one_to_one* entry = c.one_to_ones.find_private(p.vnet, p.src);
+  vxlnat_one_to_one* entry =
+      c.one_to_ones.find_private(p.vnet, p.src, p.host_hash);
   if (entry != nullptr) return by_entry(c, p, *entry);
   if (flow != nullptr) return by_flow(c, p, *flow);
   STAGE(by_rule(c, p));
   flow = c.flows.live_inside(
-      inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now);
+      inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now,
+      p.flow_hash);
   return by_flow(c, p, *flow);
 }
 

@@ -18,15 +18,14 @@ namespace vxlnat {
 
 namespace {
 
-constexpr std::uint8_t kEcnMask = 3;
 constexpr std::uint8_t kNotCapable = 0;
 constexpr std::uint8_t kEct1 = 1;
 constexpr std::uint8_t kCongested = 3;
 
 void set_ecn(std::uint8_t* ip, std::uint8_t ecn) {
   const std::uint16_t before = get16(ip);
-  ip[wire::ip::kTos] =
-      static_cast<std::uint8_t>((ip[wire::ip::kTos] & ~kEcnMask) | ecn);
+  ip[wire::ip::kTos] = static_cast<std::uint8_t>(
+      (ip[wire::ip::kTos] & ~wire::ip::kEcnMask) | ecn);
   Delta change;
   change.word(before, get16(ip));
   change.update_at(ip + wire::ip::kChecksum);
@@ -34,7 +33,7 @@ void set_ecn(std::uint8_t* ip, std::uint8_t ecn) {
 
 // False when the mark cannot be carried over.
 bool carry_ecn(std::uint8_t* ip, std::uint8_t outer) {
-  const std::uint8_t inner = ip[wire::ip::kTos] & kEcnMask;
+  const std::uint8_t inner = ip[wire::ip::kTos] & wire::ip::kEcnMask;
   if (outer == kNotCapable || inner == outer || inner == kCongested) {
     return true;
   }
@@ -72,7 +71,7 @@ Verdict decap(Context& c, Packet& p) {
   p.data += skip;
   p.length -= skip;
   if (!p.arp && p.length >= wire::ip::kSize &&
-      !carry_ecn(p.data, p.path.tos & kEcnMask)) {
+      !carry_ecn(p.data, p.path.tos & wire::ip::kEcnMask)) {
     return c.drop(p, Drop::kTunnelEcn);
   }
   return Verdict::proceed();

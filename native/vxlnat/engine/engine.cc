@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "engine/context.h"
+#include "engine/established.h"
 #include "engine/stages.h"
 
 namespace vxlnat {
@@ -114,62 +115,88 @@ Engine::~Engine() = default;
 
 namespace {
 
-void take_underlay(Context& c, Packet& p) {
-  c.stats.rx_underlay_packets.add();
-  c.stats.rx_underlay_bytes.add(p.length);
-  if (c.look != nullptr) [[unlikely]] {
-    c.look->begin(p, true);
-    (void)outbound(c, p);
-    c.taps.end();
+// A packet that the short way did not take.
+void take(Context& c, Packet& p, const LookAhead& seen, std::size_t i,
+          Verdict (*sequence)(Context&, Packet&)) {
+  begin(p);
+  if (seen.header(i) != nullptr) {
+    p.flow_hash = seen.hash(i);
+    p.host_hash = seen.host_hash(i);
+  }
+  if (seen.flow(i) != nullptr) p.host = &seen.flow(i)->host;
+  if (c.look == nullptr) [[likely]] {
+    (void)sequence(c, p);
     return;
   }
-  (void)outbound(c, p);
+  c.look->begin(p, sequence == outbound);
+  (void)sequence(c, p);
+  c.taps.end();
 }
 
-void take_external(Context& c, Packet& p) {
-  c.stats.rx_external_packets.add();
-  c.stats.rx_external_bytes.add(p.length);
-  if (c.look != nullptr) [[unlikely]] {
-    c.look->begin(p, false);
-    (void)inbound(c, p);
-    c.taps.end();
-    return;
+std::uint64_t bytes_of(std::span<const Packet> packets) {
+  std::uint64_t sum = 0;
+  for (const Packet& p : packets) sum += p.length;
+  return sum;
+}
+
+void take_underlay(Context& c, std::span<Packet> packets) {
+  LookAhead seen;
+  seen.outbound(c, packets);
+  c.stats.rx_underlay_packets.add(packets.size());
+  c.stats.rx_underlay_bytes.add(bytes_of(packets));
+  for (std::size_t i = 0; i < packets.size(); i++) {
+    Packet& p = packets[i];
+    // Who looks on is told of stages.
+    if (c.look == nullptr && pass_outbound(c, p, seen, i)) continue;
+    take(c, p, seen, i, outbound);
   }
-  (void)inbound(c, p);
+}
+
+void take_external(Context& c, std::span<Packet> packets) {
+  LookAhead seen;
+  seen.inbound(c, packets);
+  c.stats.rx_external_packets.add(packets.size());
+  c.stats.rx_external_bytes.add(bytes_of(packets));
+  for (std::size_t i = 0; i < packets.size(); i++) {
+    Packet& p = packets[i];
+    if (c.look == nullptr && pass_inbound(c, p, seen, i)) continue;
+    take(c, p, seen, i, inbound);
+  }
+}
+
+template <typename Take>
+void each_burst(std::span<Packet> packets, Take&& take_burst) {
+  while (!packets.empty()) {
+    const std::size_t n = std::min(packets.size(), LookAhead::kMost);
+    take_burst(packets.first(n));
+    packets = packets.subspan(n);
+  }
 }
 
 }  // namespace
 
 void Engine::process_underlay(Packet& packet, Tick now, Outbox& out) {
-  context_->now = now;
-  context_->out = &out;
-  begin(packet);
-  take_underlay(*context_, packet);
+  process_underlay({&packet, 1}, now, out);
 }
 
 void Engine::process_external(Packet& packet, Tick now, Outbox& out) {
-  context_->now = now;
-  context_->out = &out;
-  begin(packet);
-  take_external(*context_, packet);
+  process_external({&packet, 1}, now, out);
 }
 
 void Engine::process_underlay(std::span<Packet> packets, Tick now,
                               Outbox& out) {
-  context_->now = now;
-  context_->out = &out;
-  for (Packet& packet : packets) begin(packet);
-  prefetch_outbound(*context_, packets);
-  for (Packet& packet : packets) take_underlay(*context_, packet);
+  Context& c = *context_;
+  c.now = now;
+  c.out = &out;
+  each_burst(packets, [&](std::span<Packet> some) { take_underlay(c, some); });
 }
 
 void Engine::process_external(std::span<Packet> packets, Tick now,
                               Outbox& out) {
-  context_->now = now;
-  context_->out = &out;
-  for (Packet& packet : packets) begin(packet);
-  prefetch_inbound(*context_, packets);
-  for (Packet& packet : packets) take_external(*context_, packet);
+  Context& c = *context_;
+  c.now = now;
+  c.out = &out;
+  each_burst(packets, [&](std::span<Packet> some) { take_external(c, some); });
 }
 
 bool Engine::sweep(Tick now, std::size_t budget) {

@@ -46,16 +46,6 @@ FlowTable::FlowTable(const Memory& memory, const EngineConfig& config,
   }
 }
 
-bool FlowTable::is_dead(const vxlnat_flow& flow) const {
-  return rules_[flow.rule].state !=
-         static_cast<std::uint32_t>(RuleState::kLive);
-}
-
-std::uint32_t FlowTable::timeout(const vxlnat_flow& flow) const {
-  return timers_[rules_[flow.rule].timers]
-      .ms[static_cast<std::size_t>(timer_class(state_of(flow)))];
-}
-
 std::uint32_t FlowTable::quarantine(const vxlnat_flow& flow) const {
   return timers_[rules_[flow.rule].timers]
       .ms[static_cast<std::size_t>(TimerClass::kQuarantine)];
@@ -178,7 +168,8 @@ bool FlowTable::make_room(Tick now) {
   return free_ != kNone;
 }
 
-vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
+vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now,
+                            std::uint64_t inside_hash) {
   if (dry_) {
     vxlnat_flow& made = next_copy() = like;
     made.last_seen = static_cast<std::uint32_t>(now);
@@ -186,16 +177,17 @@ vxlnat_flow* FlowTable::add(const vxlnat_flow& like, Tick now) {
   }
   vxlnat_flow flow = like;
   flow.last_seen = static_cast<std::uint32_t>(now);
-  return put(flow, now);
+  return put(flow, now, inside_hash);
 }
 
 bool FlowTable::restore(const vxlnat_flow& flow, Tick now) {
   return find_inside(inside_key(flow), now) == nullptr &&
          find_outside(outside_key(flow), now) == nullptr &&
-         put(flow, now) != nullptr;
+         put(flow, now, 0) != nullptr;
 }
 
-vxlnat_flow* FlowTable::put(const vxlnat_flow& like, Tick now) {
+vxlnat_flow* FlowTable::put(const vxlnat_flow& like, Tick now,
+                            std::uint64_t inside_hash) {
   if (!make_room(now)) return nullptr;
   const std::uint32_t index = free_;
   free_ = flows_[index].rule;
@@ -206,7 +198,8 @@ vxlnat_flow* FlowTable::put(const vxlnat_flow& like, Tick now) {
     tell(flow, true);
     stats_.flows_created.add();
   }
-  index_.insert(hash(inside_key(flow)), (index + 1) * 2 + 1);
+  if (inside_hash == 0) inside_hash = hash(inside_key(flow));
+  index_.insert(inside_hash, (index + 1) * 2 + 1);
   index_.insert(hash(outside_key(flow)), (index + 1) * 2);
   maps_.set(map_key(flow), flow.public_port, true);
   return &flow;
@@ -276,9 +269,29 @@ void FlowTable::release(std::uint32_t index) {
   free_ = index;
 }
 
+// Asks for the buckets of what the next steps of the hand will end.
+void FlowTable::look_ahead(Tick now) const {
+  std::uint64_t a[kSweepAhead * 2];
+  std::uint64_t b[kSweepAhead * 2];
+  std::size_t n = 0;
+  const std::uint32_t end = std::min(size_, hand_ + kSweepAhead);
+  for (std::uint32_t i = hand_; i < end; i++) {
+    const vxlnat_flow& flow = flows_[i];
+    if (state_of(flow) == FlowState::kFree || is_current(flow, now)) continue;
+    for (const FlowKey& key : {inside_key(flow), outside_key(flow)}) {
+      a[n] = key.a;
+      b[n++] = key.b;
+    }
+  }
+  if (n == 0) return;
+  hash16_many(key_, a, b, a, n);
+  for (std::size_t i = 0; i < n; i++) prefetch(a[i]);
+}
+
 bool FlowTable::sweep(Tick now, std::size_t budget) {
   std::size_t room = budget / kReleaseCost + 1;
   for (budget = std::min<std::size_t>(budget, size_); budget > 0; budget--) {
+    if (budget % kSweepAhead == 0) look_ahead(now);
     if (step(now) && --room == 0) return true;
   }
   return false;

@@ -32,6 +32,7 @@
 #include "engine/inspect.h"
 #include "engine/layout.h"
 #include "engine/port_maps.h"
+#include "engine/rule_table.h"
 #include "engine/stats.h"
 
 namespace vxlnat {
@@ -84,13 +85,15 @@ class FlowTable {
             const HashKey& key, Stats& stats, Accounts& accounts);
 
   // The flow, live or in quarantine, or null. Ends what is expired or dead.
-  vxlnat_flow* find_inside(const FlowKey& key, Tick now) {
-    return at_inside(hash(key), key, now);
+  // `known_hash` spares computing the key's hash.
+  vxlnat_flow* find_inside(const FlowKey& key, Tick now,
+                           std::uint64_t known_hash = 0) {
+    return at_inside(known_hash != 0 ? known_hash : hash(key), key, now);
   }
   vxlnat_flow* find_outside(const FlowKey& key, Tick now) {
     return at_outside(hash(key), key, now);
   }
-  // The same, but live only. `known_hash` spares computing the key's hash.
+  // The same, but live only.
   vxlnat_flow* live_inside(const FlowKey& key, Tick now,
                            std::uint64_t known_hash = 0);
   vxlnat_flow* live_outside(const FlowKey& key, Tick now,
@@ -121,7 +124,8 @@ class FlowTable {
   bool make_room(Tick now);
   // Makes a flow from the key fields, rule, flags and state of `like`; its
   // outside key is not in use. Null when the table is full of live flows.
-  vxlnat_flow* add(const vxlnat_flow& like, Tick now);
+  vxlnat_flow* add(const vxlnat_flow& like, Tick now,
+                   std::uint64_t inside_hash = 0);
   // Takes over a flow as another table had it; false when there is no room or
   // one of its keys is in use.
   bool restore(const vxlnat_flow& flow, Tick now);
@@ -168,7 +172,14 @@ class FlowTable {
   std::uint32_t size() const { return size_; }
   const vxlnat_flow& at(std::uint32_t index) const { return flows_[index]; }
   vxlnat_flow& at(std::uint32_t index) { return flows_[index]; }
-  bool is_dead(const vxlnat_flow& flow) const;
+  bool is_dead(const vxlnat_flow& flow) const {
+    return rules_[flow.rule].state !=
+           static_cast<std::uint32_t>(RuleState::kLive);
+  }
+  // Whether a look-up would give this flow, which is not free, as it is.
+  bool is_current(const vxlnat_flow& flow, Tick now) const {
+    return !is_dead(flow) && idle(flow, now) < timeout(flow);
+  }
   // The fast path reads a clock of its own and may be ahead of `now`, which is
   // a burst old: a flow seen up to a minute from now has not been idle.
   static std::uint32_t idle(const vxlnat_flow& flow, Tick now) {
@@ -176,14 +187,20 @@ class FlowTable {
     const std::uint32_t time = static_cast<std::uint32_t>(now) - flow.last_seen;
     return time >= kAhead ? 0 : time;
   }
-  std::uint32_t timeout(const vxlnat_flow& flow) const;
+  std::uint32_t timeout(const vxlnat_flow& flow) const {
+    const auto state = static_cast<FlowState>(flow.state);
+    return timers_[rules_[flow.rule].timers]
+        .ms[static_cast<std::size_t>(timer_class(state))];
+  }
 
   std::uint64_t hash(const FlowKey& key) const {
     return hash16(key_, key.a, key.b);
   }
-  void prefetch(std::uint64_t key_hash) const { index_.prefetch(key_hash); }
+  [[gnu::always_inline]] void prefetch(std::uint64_t key_hash) const {
+    index_.prefetch(key_hash);
+  }
   // Perhaps the flow of a hash, for prefetching; or null.
-  const vxlnat_flow* candidate(std::uint64_t key_hash) const {
+  vxlnat_flow* candidate(std::uint64_t key_hash) const {
     const std::uint32_t ref = index_.candidate(key_hash);
     return ref == 0 ? nullptr : &flows_[ref / 2 - 1];
   }
@@ -192,7 +209,8 @@ class FlowTable {
   // Records looked at for a place when no record is free.
   static constexpr std::uint32_t kLookForRoom = 64;
   // A record that goes costs as much as looking at so many.
-  static constexpr std::size_t kReleaseCost = 64;
+  static constexpr std::size_t kReleaseCost = 128;
+  static constexpr std::uint32_t kSweepAhead = 16;
   static constexpr std::uint32_t kNone = 0xffffffff;
 
   std::uint32_t ref_inside(std::uint64_t key_hash, const FlowKey& key) const {
@@ -222,7 +240,9 @@ class FlowTable {
   std::uint32_t hold_time(const vxlnat_flow& flow, Tick now) const;
   std::uint32_t quarantine(const vxlnat_flow& flow) const;
   bool is_expired(const vxlnat_flow& flow, Tick now) const;
-  vxlnat_flow* put(const vxlnat_flow& like, Tick now);
+  vxlnat_flow* put(const vxlnat_flow& like, Tick now,
+                   std::uint64_t inside_hash);
+  void look_ahead(Tick now) const;
   // Ends what is over at the hand and moves on; true when it gave a record.
   bool step(Tick now);
   // A flow has begun or ends to be live.

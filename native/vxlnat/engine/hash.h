@@ -59,9 +59,9 @@ inline std::uint64_t hash16(const HashKey& key, std::uint64_t a,
   return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-// Puts hash16(key, a[i], b[i]) into a[i].
-void hash16_many(const HashKey& key, std::uint64_t* a, const std::uint64_t* b,
-                 std::size_t count);
+// Puts hash16(key, a[i], b[i]) into out[i].
+void hash16_many(const HashKey& key, const std::uint64_t* a,
+                 const std::uint64_t* b, std::uint64_t* out, std::size_t count);
 
 inline HashKey hash_key(const std::array<std::uint8_t, 16>& seed) {
   HashKey key;

@@ -73,12 +73,15 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
                      .private_ip = p.src,
                      .remote_ip = p.dst,
                      .private_port = p.sport,
-                     .remote_port = p.dport};
+                     .remote_port = p.dport,
+                     .host = p.sender,
+                     .inside_hash = p.flow_hash};
   const Drop refusal = admit(c, wish, p.proto == kTcp);
   if (refusal != Drop::kCount) return refuse(c, p, wish, refusal);
   // An ended flow of the same endpoint still holds its tuple: go on with it.
   vxlnat_flow* old = c.flows.find_inside(
-      inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now);
+      inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now,
+      p.flow_hash);
   if (old != nullptr && may_go_on(c, wish, *old)) {
     c.flows.set_state(*old, first_state(p.proto));
     c.flows.seen(*old, c.now);
@@ -108,8 +111,9 @@ vxlnat_flow* make_flow(Context& c, const Wish& wish, const Place& place,
   flow.rule = place.rule;
   flow.public_slot = rule.public_slot;
   flow.flags = place.flags;
+  flow.host = wish.host;
   flow.state = static_cast<std::uint8_t>(state);
-  return c.flows.add(flow, c.now);
+  return c.flows.add(flow, c.now, wish.inside_hash);
 }
 
 }  // namespace vxlnat

@@ -44,15 +44,19 @@ class OneToOneTable {
     }
   }
 
-  vxlnat_one_to_one* find_private(Vni vni, Ip4 ip) const {
-    return by_ref(index_.find(hash(vni, ip), [&](std::uint32_t ref) {
+  // `known_hash` spares computing the key's hash; 0 when it is not known.
+  vxlnat_one_to_one* find_private(Vni vni, Ip4 ip,
+                                  std::uint64_t known_hash = 0) const {
+    const std::uint64_t h = known_hash != 0 ? known_hash : hash(vni, ip);
+    return by_ref(index_.find(h, [&](std::uint32_t ref) {
       const vxlnat_one_to_one& entry = entries_[ref / 2 - 1];
       return (ref & 1) == 1 && entry.private_ip == ip && entry.vni == vni;
     }));
   }
 
-  vxlnat_one_to_one* find_public(Ip4 ip) const {
-    return by_ref(index_.find(hash(kOutside, ip), [&](std::uint32_t ref) {
+  vxlnat_one_to_one* find_public(Ip4 ip, std::uint64_t known_hash = 0) const {
+    const std::uint64_t h = known_hash != 0 ? known_hash : hash(kOutside, ip);
+    return by_ref(index_.find(h, [&](std::uint32_t ref) {
       return (ref & 1) == 0 && entries_[ref / 2 - 1].public_ip == ip;
     }));
   }
@@ -88,6 +92,13 @@ class OneToOneTable {
     stats_.one_to_ones.set(stats_.one_to_ones.read() - 1);
   }
 
+  [[gnu::always_inline]] void prefetch(std::uint64_t key_hash) const {
+    index_.prefetch(key_hash);
+  }
+  // Very likely the entry of a hash, or null.
+  vxlnat_one_to_one* candidate(std::uint64_t key_hash) const {
+    return by_ref(index_.candidate(key_hash));
+  }
   std::uint32_t size() const { return size_; }
   vxlnat_one_to_one& at_index(std::uint32_t i) const { return entries_[i]; }
   std::uint32_t index_of(const vxlnat_one_to_one& entry) const {

@@ -118,8 +118,11 @@ struct Packet {
   std::uint8_t drop_reason = 0xff;  // Drop, for traces and tests
   std::uint16_t vlan = 0;           // of the way into a fabric; 0: untagged
   std::uint64_t flow_hash = 0;      // of the flow key, when looked ahead; or 0
-  // Inbound: the guess of the flow or entry where its host is, or null.
+  // Of {vnet, source}, inbound {kOutside, destination}, when looked ahead.
+  std::uint64_t host_hash = 0;
+  // The guess of the flow or entry where its host is, or null.
   std::uint32_t* host = nullptr;
+  std::uint32_t sender = 0;  // check_sender: its record + 1, for a new flow
   Translation translation;
   // ICMP errors: what replaces the quoted packet's source (inbound) or
   // destination (outbound).
@@ -137,8 +140,9 @@ inline void begin(Packet& p) {
   p.vlan = 0;
   p.vnet_slot = 0xffffffff;
   p.turns = 0;
-  p.flow_hash = 0;
+  p.flow_hash = p.host_hash = 0;
   p.host = nullptr;
+  p.sender = 0;
   p.drop_reason = 0xff;
   p.from_inside = false;
   p.arp = false;

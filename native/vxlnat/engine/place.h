@@ -26,6 +26,8 @@ struct Wish {
   Ip4 remote_ip = 0;
   std::uint16_t private_port = 0;
   std::uint16_t remote_port = 0;
+  std::uint32_t host = 0;         // as in vxlnat_flow
+  std::uint64_t inside_hash = 0;  // of its inside key, when known
 
   std::uint8_t proto() const { return static_cast<std::uint8_t>(vni_proto); }
 };

@@ -32,8 +32,9 @@ RemoteTable::RemoteTable(const Memory& memory, const EngineConfig& config,
   }
 }
 
-vxlnat_remote* RemoteTable::find(Vni vni, Ip4 ip) const {
-  const std::uint32_t ref = index_.find(hash(vni, ip), [&](std::uint32_t r) {
+vxlnat_remote* RemoteTable::find_at(std::uint64_t key_hash, Vni vni,
+                                    Ip4 ip) const {
+  const std::uint32_t ref = index_.find(key_hash, [&](std::uint32_t r) {
     return remotes_[r - 1].ip == ip && remotes_[r - 1].vni == vni;
   });
   return ref == 0 ? nullptr : &remotes_[ref - 1];

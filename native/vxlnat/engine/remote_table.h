@@ -44,24 +44,37 @@ class RemoteTable {
   RemoteTable(const Memory& memory, const EngineConfig& config,
               const HashKey& key, Stats& stats);
 
-  // The place of an address, or null when it is not known.
+  // The place of an address, or null when it is not known. `known_hash` spares
+  // computing the key's hash, which is that of the host's 1:1 entry.
   const vxlnat_remote* known(Vni vni, Ip4 ip) const {
-    const vxlnat_remote* remote = find(vni, ip);
+    return known_at(hash(vni, ip), vni, ip);
+  }
+  const vxlnat_remote* known_at(std::uint64_t known_hash, Vni vni,
+                                Ip4 ip) const {
+    const vxlnat_remote* remote = find_at(known_hash, vni, ip);
     return remote != nullptr && is_known(*remote) ? remote : nullptr;
   }
-  // The same with a guess (`hint`) that spares the look-up when it holds;
-  // sets it to what is true.
-  const vxlnat_remote* known(Vni vni, Ip4 ip, std::uint32_t& hint) const {
-    if (hint != 0 && hint <= size_) {
-      const vxlnat_remote& guess = remotes_[hint - 1];
-      if (guess.ip == ip && guess.vni == vni && is_known(guess)) return &guess;
-    }
-    const vxlnat_remote* remote = known(vni, ip);
+  // The same by a guess (`hint`) alone; null also when the guess is wrong.
+  const vxlnat_remote* guess(Vni vni, Ip4 ip, std::uint32_t hint) const {
+    if (hint == 0 || hint > size_) return nullptr;
+    const vxlnat_remote& at = remotes_[hint - 1];
+    return at.ip == ip && at.vni == vni && is_known(at) ? &at : nullptr;
+  }
+  // The same with a guess that spares the look-up when it holds; sets it to
+  // what is true.
+  const vxlnat_remote* known(Vni vni, Ip4 ip, std::uint32_t& hint,
+                             std::uint64_t known_hash = 0) const {
+    const vxlnat_remote* remote = guess(vni, ip, hint);
+    if (remote != nullptr) return remote;
+    remote = known_at(known_hash != 0 ? known_hash : hash(vni, ip), vni, ip);
     hint = remote == nullptr ? 0 : index_of(*remote) + 1;
     return remote;
   }
-  void prefetch(std::uint32_t hint) const {
+  [[gnu::always_inline]] void prefetch(std::uint32_t hint) const {
     if (hint != 0) __builtin_prefetch(&remotes_[hint - 1]);
+  }
+  [[gnu::always_inline]] void prefetch_bucket(std::uint64_t key_hash) const {
+    index_.prefetch(key_hash);
   }
   // While dry, nothing is kept and nobody is asked for (explain.cc).
   void set_dry(bool dry) { dry_ = dry; }
@@ -109,7 +122,10 @@ class RemoteTable {
     return remote.state == static_cast<std::uint8_t>(RemoteState::kKnown);
   }
   std::uint64_t hash(Vni vni, Ip4 ip) const { return hash16(key_, vni, ip); }
-  vxlnat_remote* find(Vni vni, Ip4 ip) const;
+  vxlnat_remote* find(Vni vni, Ip4 ip) const {
+    return find_at(hash(vni, ip), vni, ip);
+  }
+  vxlnat_remote* find_at(std::uint64_t key_hash, Vni vni, Ip4 ip) const;
   vxlnat_remote* add(Vni vni, Ip4 ip);
   void ask(vxlnat_remote& remote, Tick now);
   void begin_asking(vxlnat_remote& remote, Tick now);

@@ -80,6 +80,10 @@ class RuleTable {
   std::uint32_t around(std::uint32_t rule) const;
   // The rule whose router has the address `ip`, or kNoSlot.
   std::uint32_t router(std::uint32_t vnet_slot, Ip4 ip) const;
+  // False when `ip` is surely no router's in the vnet of `rule`.
+  static bool may_be_router(const vxlnat_rule& rule, Ip4 ip) {
+    return (rule.router_bits & router_bit(ip)) != 0;
+  }
   // Whether any router of the vnet has this MAC.
   bool is_router_mac(std::uint32_t vnet_slot, Mac mac) const;
   std::uint32_t find(Vni vni, const Prefix& prefix) const;
@@ -93,7 +97,9 @@ class RuleTable {
   }
   bool is_public(Ip4 ip) const { return find_public(ip) != 0; }
 
-  void prefetch(std::uint32_t rule) const { __builtin_prefetch(&rules_[rule]); }
+  [[gnu::always_inline]] void prefetch(std::uint32_t rule) const {
+    __builtin_prefetch(&rules_[rule]);
+  }
 
   // Of the rule that a member belongs to.
   std::uint32_t head(std::uint32_t rule) const { return members_[rule].head; }

@@ -40,10 +40,6 @@ Verdict inbound_ip(Context& c, Packet& p);
 // What follows once the translation is chosen.
 Verdict deliver(Context& c, Packet& p);
 
-// Look ahead over a burst, of which the sequence then takes each packet.
-void prefetch_outbound(const Context& c, std::span<Packet> packets);
-void prefetch_inbound(const Context& c, std::span<Packet> packets);
-
 // -- outbound -------------------------------------------------------------
 
 // 1. VXLAN and Ethernet headers off; `data` is the inner IPv4 or ARP.

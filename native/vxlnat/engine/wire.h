@@ -30,6 +30,7 @@ inline constexpr std::size_t kArpSize = 28;
 namespace ip {
 inline constexpr std::size_t kSize = 20;
 inline constexpr std::size_t kTos = 1;
+inline constexpr std::uint8_t kEcnMask = 3;  // of TOS
 inline constexpr std::size_t kLength = 2;
 inline constexpr std::size_t kId = 4;
 inline constexpr std::size_t kFragment = 6;
