@@ -90,9 +90,10 @@ export function announcements(scene: Scene): string[] {
       const place = model.publics.get(ip);
       if (place === undefined || place.zone_uuid === lone.uuid) continue;
       const [since] = place.history.at(-1) as [number, string];
-      if (now - since < ASKED_MS) continue;
       const zone = place.zone_uuid;
       const other = machines.get(zone) as Machine;
+      // A peer tells what it has heard itself.
+      if (now - Math.max(since, other.foundAt) < ASKED_MS) continue;
       if (up && connected(other, up) && other.underlay) {
         faults.push(`${ip} is announced by ${lone.uuid} and ${zone}`);
       }

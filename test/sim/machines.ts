@@ -30,6 +30,8 @@ export interface Machine {
   leasedUntil: number;
   /** Since when it has been without a lease and could know it. */
   lostAt: number | null;
+  /** Since when it has been alive and heard the control plane. */
+  foundAt: number;
   fence: Fence;
   /** What it last knew to be its own; kept while it hears nothing. */
   known: ReadonlySet<string>;
@@ -47,6 +49,7 @@ export function newMachine(uuid: string, now: number): Machine {
     progress: 0,
     leasedUntil: now,
     lostAt: null,
+    foundAt: now,
     fence: OPEN,
     known: new Set(),
     position: now,
@@ -69,6 +72,7 @@ export function live(
   if (!machine.alive) return;
   machine.progress += 1;
   if (connected(machine, up)) {
+    if (machine.lostAt !== null) machine.foundAt = now;
     machine.leasedUntil = now + LEASE_MS;
     machine.known = model.at.get(machine.uuid) ?? new Set();
     machine.lostAt = null;

@@ -10,11 +10,8 @@
  */
 
 import test from 'tape';
-import { seedOfRun } from '#test/rng.js';
 import { play, type StoryOptions } from './story.js';
-import { policy, storyTest } from './story-test.js';
-
-const SEED = seedOfRun();
+import { policy, SEED, storyTest } from './story-test.js';
 
 for (const options of [
   policy('per-owner', 'keep', 'spread'),

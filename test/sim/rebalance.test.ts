@@ -8,9 +8,7 @@
  * them here, for levelling so many public IPs is what takes long.
  */
 
-import { seedOfRun } from '#test/rng.js';
-import { policy, storyTest } from './story-test.js';
+import { policy, SEED, storyTest } from './story-test.js';
 
-const SEED = seedOfRun();
 storyTest(policy('per-owner', 'rebalance', 'standby'), 10_000, SEED);
 storyTest(policy('shared', 'rebalance', 'spread'), 30_000, SEED);

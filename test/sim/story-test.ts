@@ -8,6 +8,9 @@ import test from 'tape';
 import type { PlacementPolicy } from '../../services/napi-nat/placement.js';
 import { play, type StoryOptions } from './story.js';
 
+/** The same stories each time; `SEED=...` tells others. */
+export const SEED = Number(process.env['SEED'] ?? 158) >>> 0;
+
 /** A policy for stories. */
 export function policy(
   sharing: PlacementPolicy['sharing'],

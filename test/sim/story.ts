@@ -156,7 +156,10 @@ class Story {
     const { uuid } = machine;
     if (dice < 0.6) {
       machine.alive = !machine.alive;
-      if (machine.alive) machine.leasedUntil = this.now;
+      if (machine.alive) {
+        machine.leasedUntil = this.now;
+        machine.foundAt = this.now;
+      }
       return machine.alive ? 'start' : 'crash';
     }
     if (dice < 0.72) {
@@ -215,6 +218,7 @@ class Story {
   }
 
   #heal(machine: Machine): void {
+    if (!machine.alive) machine.foundAt = this.now;
     machine.alive = true;
     machine.control = true;
     machine.underlay = true;
