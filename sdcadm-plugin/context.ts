@@ -26,11 +26,3 @@ export interface Context {
   /** Channel of the updates server when no `-C` says another. */
   channel: string;
 }
-
-/** Words for an image: `UUID (name@version)` over two lines. */
-export function imageLines(
-  before: string,
-  image: { uuid: string; name: string; version: string },
-): string {
-  return `${before} ${image.uuid}\n    (${image.name}@${image.version})`;
-}

@@ -11,6 +11,7 @@ import { openContext } from '../open.js';
 import { OPTIONS, type OptionSpec } from '../options.js';
 import { runProcedures } from '../procedure.js';
 import { removeZones, type Target } from '../procedures/remove-zones.js';
+import { serversNamed } from '../steps/servers.js';
 import { findService } from '../steps/site.js';
 import { placedInstances } from '../steps/vms.js';
 
@@ -47,20 +48,6 @@ async function allZones(ctx: Context): Promise<Zone[]> {
   ];
 }
 
-/** The servers' UUIDs; unknown ones are an error. */
-async function serverUuids(ctx: Context, names: string[]): Promise<string[]> {
-  const all = names.length === 0 ? [] : await ctx.clients.cnapi.servers();
-  return names.map((name) => {
-    const found = all.find(
-      ({ uuid, hostname }) => uuid === name || hostname === name,
-    );
-    if (found === undefined) {
-      throw new UsageError(`Cannot find server "${name}"`);
-    }
-    return found.uuid;
-  });
-}
-
 async function meant(
   ctx: Context,
   zones: Zone[],
@@ -74,7 +61,7 @@ async function meant(
       throw new UsageError(`Cannot find instance "${name}"`);
     }
   }
-  const uuids = await serverUuids(ctx, servers);
+  const uuids = (await serversNamed(ctx, servers)).map(({ uuid }) => uuid);
   return zones.filter(
     (zone) =>
       names.some((name) => is(zone, name)) ||

@@ -4,6 +4,7 @@
 
 /** `status`: every zone with what SAPI, VMAPI and napi-nat say of it. */
 
+import { type Column, table } from '#lib/service/table.js';
 import { command } from '../command.js';
 import type { Context } from '../context.js';
 import { openContext } from '../open.js';
@@ -63,33 +64,20 @@ async function rows(ctx: Context): Promise<Row[]> {
   });
 }
 
-function table(all: Row[]): string[] {
-  const said = (value: string | boolean | null) =>
-    value === null ? '-' : value === true ? 'yes' : value || 'no';
-  const lines = [
-    ['UUID', 'ALIAS', 'SERVER', 'VM', 'ZONE', 'UL3', 'IN SYNC'],
-    ...all.map((row) =>
-      [
-        row.uuid,
-        row.alias,
-        row.server,
-        row.vm,
-        row.zone,
-        row.ul3_ip,
-        row.in_sync,
-      ].map((value) => String(said(value))),
-    ),
-  ];
-  const widths = (lines[0] as string[]).map((_, i) =>
-    Math.max(...lines.map((line) => (line[i] as string).length)),
-  );
-  return lines.map((line) =>
-    line
-      .map((cell, i) => cell.padEnd(widths[i] as number))
-      .join('  ')
-      .trimEnd(),
-  );
+function said(value: string | boolean | null): string {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  return value ?? '-';
 }
+
+const COLUMNS: Column<Row>[] = [
+  { name: 'UUID', cell: ({ uuid }) => uuid },
+  { name: 'ALIAS', cell: ({ alias }) => said(alias) },
+  { name: 'SERVER', cell: ({ server }) => said(server) },
+  { name: 'VM', cell: ({ vm }) => said(vm) },
+  { name: 'ZONE', cell: ({ zone }) => said(zone) },
+  { name: 'UL3', cell: ({ ul3_ip }) => said(ul3_ip) },
+  { name: 'IN SYNC', cell: ({ in_sync }) => said(in_sync) },
+];
 
 export const do_status = command(
   {
@@ -110,7 +98,7 @@ export const do_status = command(
       const all = await rows(ctx);
       if (opts['json'] === true) ctx.ui(JSON.stringify(all, null, 2));
       else if (all.length === 0) ctx.ui('There are no zones.');
-      else for (const line of table(all)) ctx.ui(line);
+      else ctx.ui(table(COLUMNS, all));
       return true;
     },
   },

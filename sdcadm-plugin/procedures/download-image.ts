@@ -4,9 +4,8 @@
 
 /** The image is in the datacenter's IMGAPI. */
 
-import { imageLines } from '../context.js';
 import type { Procedure } from '../procedure.js';
-import { type ChosenImage, importImage } from '../steps/image.js';
+import { type ChosenImage, imageLines, importImage } from '../steps/image.js';
 
 /** @param channel where it comes from, for the operator */
 export function downloadImage(image: ChosenImage, channel: string): Procedure {

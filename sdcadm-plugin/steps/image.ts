@@ -20,6 +20,14 @@ export interface ChosenImage extends Image {
   missing: boolean;
 }
 
+/** Words for an image: `UUID (name@version)` over two lines. */
+export function imageLines(
+  before: string,
+  image: { uuid: string; name: string; version: string },
+): string {
+  return `${before} ${image.uuid}\n    (${image.name}@${image.version})`;
+}
+
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** An import of a large image over a slow line. */
 const IMPORT_LIMIT_MS = 3_600_000;

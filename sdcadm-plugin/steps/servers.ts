@@ -42,6 +42,26 @@ function refuseWithoutTag(servers: Server[], tag: string, key: string): void {
 }
 
 /**
+ * @param names hostnames or UUIDs
+ * @throws UsageError for one that there is not
+ */
+export async function serversNamed(
+  ctx: Context,
+  names: readonly string[],
+): Promise<Server[]> {
+  const all = names.length === 0 ? [] : await ctx.clients.cnapi.servers();
+  return names.map((name) => {
+    const found = all.find(
+      (server) => server.uuid === name || server.hostname === name,
+    );
+    if (found === undefined) {
+      throw new UsageError(`Cannot find server "${name}"`);
+    }
+    return found;
+  });
+}
+
+/**
  * @param names hostnames or UUIDs; none is an error, as in `sdcadm create`
  * @returns the servers in that order, each once
  * @throws UsageError naming what is unknown, not set up or not running
@@ -55,16 +75,7 @@ export async function selectServers(
       'must specify at least one server via the "-s, --servers" option',
     );
   }
-  const all = await ctx.clients.cnapi.servers();
-  const chosen = names.map((name) => {
-    const found = all.find(
-      (server) => server.uuid === name || server.hostname === name,
-    );
-    if (found === undefined) {
-      throw new UsageError(`Cannot find server "${name}"`);
-    }
-    return found;
-  });
+  const chosen = await serversNamed(ctx, names);
   const servers = [...new Set(chosen)];
   const bare = servers.filter((server) => !server.setup);
   if (bare.length > 0) {

@@ -9,7 +9,7 @@
  */
 
 import test from 'tape';
-import { cases, WRONG } from './bad-input-cases.js';
+import { cases } from './bad-input-cases.js';
 import {
   bodyFor,
   PIECES,
@@ -17,6 +17,7 @@ import {
   QUERY_WRONG,
   queries,
 } from './bad-input-urls.js';
+import { WRONG } from './bad-input-values.js';
 import { OWNER, type Raw, startBadInputWorld } from './bad-input-world.js';
 
 function names(answer: Raw, field: string): boolean {

@@ -2,57 +2,16 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// What a rule may say beyond where it leads: pools, ranges, limits, idle
-// times, what is exempt, the longest segment, and draining an address.
+// What a rule may say beyond where it leads: pools, ranges, idle times, what is
+// exempt, the longest segment, and draining an address.
 
 #include <map>
 #include <set>
 
 #include "engine/port_range.h"
-#include "test/world.h"
+#include "test/rules.h"
 
 namespace vxlnat::test {
-
-namespace {
-
-const Prefix kPrefix{ip4(10, 4, 4, 0), 22};
-
-std::string set(World& w, const RuleOptions& options, Ip4 public_ip = kPublic1,
-                Vni vnet = 1) {
-  const char* error =
-      w.apply(SetRule{vnet, 0, kPrefix, kRouter1, kRouterMac1, public_ip,
-                      std::make_shared<const RuleOptions>(options)});
-  return error == nullptr ? "" : error;
-}
-
-Ip4 host(std::uint32_t n) { return kHostA + n; }
-
-// What a packet of a host becomes outside, or src 0 when it does not leave.
-Seen send(World& w, const Bytes& packet, Vni vnet = 1) {
-  const Outs out = w.inside(packet, vnet);
-  return Seen(out.size() == 1 && !out[0].inside ? out[0].ip : Bytes{});
-}
-
-Seen udp(World& w, Ip4 from, std::uint16_t port, Ip4 to = kServer,
-         std::uint16_t to_port = 53) {
-  return send(w, make_udp(from, port, to, to_port));
-}
-
-bool answers(World& w, Ip4 public_ip, std::uint16_t port, Ip4 from = kServer,
-             std::uint16_t from_port = 53) {
-  return w.outside(make_udp(from, from_port, public_ip, port)).size() == 1;
-}
-
-constexpr Ip4 kPool[] = {kPublic1, ip4(198, 51, 100, 9), ip4(3, 3, 3, 77),
-                         ip4(203, 0, 113, 7)};
-
-RuleOptions pool_options() {
-  RuleOptions options;
-  options.more_public_ips = {kPool[1], kPool[2], kPool[3]};
-  return options;
-}
-
-}  // namespace
 
 TEST("options: a wrong option is refused with its reason, nothing changed") {
   World w;
@@ -373,92 +332,6 @@ TEST("options: idle times of a rule are its own, and hold at once") {
   CHECK(w.apply(RemoveRule{101, kPrefix}) == nullptr);
   CHECK(w.apply(RemoveRule{201, kPrefix}) == nullptr);
   CHECK_EQ(set(w, options), "");
-}
-
-TEST("options: P3 T17 a host's flows, half-open flows and pace are limited") {
-  World w;
-  RuleOptions options;
-  options.host = {.flows = 10, .opening = 4, .per_second = 0};
-  CHECK_EQ(set(w, options), "");
-  for (std::uint16_t n = 1; n <= 20; n++) {
-    w.inside(make_tcp(kHostA, n, kServer, 80, kSyn));
-  }
-  CHECK_EQ(w.flows(), 4u);
-  CHECK_EQ(w.dropped(Drop::kHostFlowLimit), 16u);
-  for (std::uint16_t n = 1; n <= 20; n++) udp(w, kHostA, n);
-  CHECK_EQ(w.flows(), 10u);
-  // Another host is not the first one.
-  CHECK(udp(w, kHostB, 1).src != 0);
-  // What ends makes room at once.
-  const FlowInfo gone = w.list({.private_ip = kHostA})[0];
-  CHECK(w.apply(RemoveFlow{gone.proto, gone.public_ip, gone.public_port,
-                           gone.remote_ip, gone.remote_port}) == nullptr);
-  CHECK(udp(w, kHostA, 99).src != 0);
-  options.host = {.flows = 0, .opening = 0, .per_second = 5};
-  CHECK_EQ(set(w, options), "");
-  w.now += 10000;
-  for (std::uint16_t n = 200; n < 220; n++) udp(w, host(7), n);
-  CHECK_EQ(w.list({.private_ip = host(7)}).size(), 5u);
-  w.now += 1000;
-  for (std::uint16_t n = 300; n < 320; n++) udp(w, host(7), n);
-  CHECK_EQ(w.list({.private_ip = host(7)}).size(), 10u);
-  CHECK_EQ(w.dropped(Drop::kNewFlowRate), 30u);
-}
-
-TEST("options: P3 what no rule says of limits the configuration says") {
-  EngineConfig config = World::small();
-  config.host_limits.flows = 3;
-  config.vnet_limits.flows = 5;
-  World w(config);
-  for (std::uint16_t n = 1; n <= 9; n++) udp(w, kHostA, n);
-  CHECK_EQ(w.flows(), 3u);
-  for (std::uint16_t n = 1; n <= 9; n++) udp(w, kHostB, n);
-  CHECK_EQ(w.flows(), 5u);
-  CHECK_EQ(w.dropped(Drop::kHostFlowLimit), 6u);
-  CHECK_EQ(w.dropped(Drop::kVnetFlowLimit), 7u);
-  // What is said of one goes before what is said of all.
-  RuleOptions options;
-  options.host.flows = 4;
-  CHECK_EQ(set(w, options), "");
-  CHECK(w.apply(SetVnetLimits{1, {.flows = 6}}) == nullptr);
-  for (std::uint16_t n = 11; n <= 19; n++) udp(w, kHostA, n);
-  CHECK_EQ(w.list({.private_ip = kHostA}).size(), 4u);
-  for (std::uint16_t n = 11; n <= 19; n++) udp(w, kHostB, n);
-  CHECK_EQ(w.flows(), 6u);
-}
-
-TEST("options: P15 a vnet's own limits hold for all of its rules") {
-  World w;
-  CHECK(w.apply(SetVnetLimits{1, {.flows = 7}}) == nullptr);
-  for (std::uint16_t n = 1; n <= 20; n++) udp(w, host(n), 1);
-  CHECK_EQ(w.flows(), 7u);
-  CHECK_EQ(w.dropped(Drop::kVnetFlowLimit), 13u);
-  CHECK(send(w, make_udp(kHost2, 1, kServer, 53), 2).src != 0);
-  // They wait for a vnet that is not there yet.
-  CHECK(w.apply(SetVnetLimits{55, {.per_second = 2}}) == nullptr);
-  CHECK_EQ(set(w, {}, kPublic1, 55), "");
-  for (std::uint16_t n = 1; n <= 9; n++) {
-    send(w, make_udp(kHostA, n, kServer, 53), 55);
-  }
-  CHECK_EQ(w.list({.vnet = 55}).size(), 2u);
-  CHECK(w.apply(SetVnetLimits{55, {}}) == nullptr);
-  CHECK(send(w, make_udp(kHostA, 50, kServer, 53), 55).src != 0);
-}
-
-TEST("options: hosts that cannot be counted are refused only for a limit") {
-  EngineConfig config = World::small();
-  config.max_hosts = 4;
-  World w(config);
-  for (std::uint32_t n = 0; n < 10; n++) CHECK(udp(w, host(n), 1).src != 0);
-  RuleOptions options;
-  options.host.flows = 3;
-  CHECK_EQ(set(w, options), "");
-  CHECK_EQ(udp(w, host(20), 1).src, 0u);
-  CHECK_EQ(w.dropped(Drop::kHostTableFull), 1u);
-  // The first vnet has its share of the table only.
-  CHECK(send(w, make_udp(kHost2, 1, kServer, 53), 2).src != 0);
-  w.run(301000);
-  CHECK(udp(w, host(20), 1).src != 0);
 }
 
 TEST("options: G2 a draining address keeps its flows and gets no new ones") {

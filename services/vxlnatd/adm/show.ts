@@ -4,8 +4,8 @@
 
 /** How vxlnatadm writes the daemon's answers for people. */
 
+import { pairs, span, table } from '#lib/service/table.js';
 import { protocolName } from './arguments.js';
-import { pairs, span, table } from './table.js';
 
 interface Health {
   live: boolean;

@@ -7,8 +7,8 @@
  * busiest vnets and public IPs, and why packets were dropped.
  */
 
+import { type Column, table } from '#lib/service/table.js';
 import { protocolName } from './arguments.js';
-import { type Column, table } from './table.js';
 
 interface Counted {
   flows: number;

@@ -9,11 +9,11 @@
 
 import { UsageError } from '#lib/errors.js';
 import { formatIpv4, ipv4, parseIpv4 } from '#lib/net/ipv4.js';
+import { table } from '#lib/service/table.js';
 import { parseLine } from '../nat-log/json-lines.js';
 import { type Answer, type Question, who } from '../nat-log/who.js';
 import { endpoint, type Options, protocolName } from './arguments.js';
 import type { Live, Outcome } from './live.js';
-import { table } from './table.js';
 
 function question(options: Options): Question {
   const [subject] = options.args;

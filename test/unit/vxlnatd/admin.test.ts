@@ -6,7 +6,7 @@
 
 import test from 'tape';
 import { rulesDigest } from '#lib/model/rules-digest.js';
-import { span, table } from '../../../services/vxlnatd/adm/table.js';
+import { span, table } from '#lib/service/table.js';
 import {
   completeConfig,
   engineConfig,
