@@ -48,7 +48,7 @@ class Input {
   const std::uint8_t* end_;
 };
 
-class Cloud final : public Outbox {
+class Cloud : public Outbox {
  public:
   Cloud() {
     EngineConfig config;
