@@ -25,19 +25,23 @@ import {
 import { nodesAt } from './lookup.js';
 import { EVENT_BUCKET, type EventRow } from './records.js';
 
+/** Null for a record that SVP version 1 has no words for. */
 function toRecord(object: StoredObject<EventRow>): LogRecord | null {
   const { record } = object.value;
   const id = object.key;
   if (record.type === 'SVP_LOG_VL2') {
     return { type: 'vl2', id, mac: record.mac as Mac, vnet: record.vnet_id };
   }
+  if (record.type !== 'SVP_LOG_VL3') return null;
   const ip = parseMapped(record.ip);
   if (ip === null) return null;
   return { type: 'vl3', id, ip, vlan: record.vlan, vnet: record.vnet_id };
 }
 
 /**
- * The oldest records of the node with this underlay address that fit.
+ * The oldest records of the node with this underlay address that fit. Those
+ * that no node of version 1 can be told, such as routes of another portolan's
+ * store, stay where they are and hide none behind them (G5).
  * @param maxBytes of the answer's body, its status word included (G3)
  * @returns null when no node has the address
  */
@@ -49,24 +53,26 @@ export async function readLog(
   const nodes = await nodesAt(store, underlay);
   if (nodes.length === 0) return null;
   const room = maxBytes - LOG_ACK_HEAD_BYTES;
-  const most = Math.floor(room / LOG_RECORD_BYTES.vl2);
-  if (most < 1) return [];
-  const found = await store.findObjects<EventRow>(
-    EVENT_BUCKET,
-    or(...nodes.map((cn) => eq('cn_uuid', cn))),
-    // Rows are never rewritten: the order of ids is that of _mtime.
-    { sort: { attribute: '_id' }, limit: most },
-  );
+  const limit = Math.floor(room / LOG_RECORD_BYTES.vl2);
+  if (limit < 1) return [];
+  const filter = or(...nodes.map((cn) => eq('cn_uuid', cn)));
+  // Rows are never rewritten: the order of ids is that of _mtime.
+  const sort = { attribute: '_id' };
   const records: LogRecord[] = [];
   let bytes = 0;
-  for (const object of found.objects) {
-    const record = toRecord(object);
-    if (record === null) continue;
-    bytes += LOG_RECORD_BYTES[record.type];
-    if (bytes > room) break;
-    records.push(record);
+  for (let offset = 0; ; offset += limit) {
+    const page = { sort, limit, offset };
+    const found = await store.findObjects<EventRow>(EVENT_BUCKET, filter, page);
+    for (const object of found.objects) {
+      const record = toRecord(object);
+      if (record === null) continue;
+      bytes += LOG_RECORD_BYTES[record.type];
+      if (bytes > room) return records;
+      records.push(record);
+    }
+    const known = records.length === found.objects.length;
+    if (known || found.objects.length < limit) return records;
   }
-  return records;
 }
 
 async function removeOne(store: Store, id: string): Promise<void> {
