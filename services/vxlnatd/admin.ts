@@ -11,7 +11,8 @@
 import type { Clock } from '#lib/clock.js';
 import { missingParameter, notFound } from '#lib/errors.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
-import type { BgpStatus } from './announce/bgp.js';
+import type { BgpWatch } from './announce/bgp.js';
+import { bgpReply } from './announce/bgp-route.js';
 import { shownBgp } from './announce/bgp-settings.js';
 import type { Config } from './config.js';
 import type { World } from './desired.js';
@@ -53,7 +54,7 @@ export interface AdminView {
   uptimeMs: () => number;
   threads: () => ThreadTime[];
   /** Null unless public IPs are announced by BGP. */
-  bgp: () => BgpStatus | null;
+  bgp: BgpWatch | null;
   /** Null when no sessions are logged. */
   natLog: (() => NatLogStats) | null;
 }
@@ -115,7 +116,8 @@ function unreadiness(view: AdminView): string[] {
   if (follow !== undefined && !follow.announcing) {
     reasons.push('waiting for the control plane');
   }
-  if (view.bgp()?.neighbors.every(({ established }) => !established)) {
+  const bgp = view.bgp?.status();
+  if (bgp?.neighbors.every(({ established }) => !established)) {
     reasons.push('no BGP session is established');
   }
   const own = view.config.external.ip;
@@ -159,7 +161,7 @@ function health(view: AdminView): Reply {
       one_to_ones: view.applied.entries.size,
       announced: [...view.applied.announced].sort(),
       ul3s: [...view.applied.ul3s].sort(),
-      bgp: view.bgp(),
+      bgp: view.bgp?.status() ?? null,
       uptime_ms: Math.round(view.uptimeMs()),
     },
   };
@@ -335,6 +337,7 @@ export function adminRoutes(view: AdminView): Route[] {
       return natReply(view.applied.rules.values(), { low, high }, request);
     }),
     get('/publics', 'listpublics', () => publics(view)),
+    get('/bgp', 'bgp', () => bgpReply(view.config, view.bgp)),
     get('/config', 'config', () => ({
       status: 200,
       body: {

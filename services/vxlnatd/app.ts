@@ -341,7 +341,7 @@ export class App {
         uptimeMs: () => clock.monotonic() - started,
         threads: threadTimes,
         natLog: this.#natLog && (() => this.#logStats()),
-        bgp: () => kernel.bgp?.() ?? null,
+        bgp: kernel.bgp ?? null,
       }),
     );
     this.address = await server.listen(host, port);

@@ -193,8 +193,8 @@ function natLogMetrics(view: AdminView): string {
 }
 
 function bgpMetrics(view: AdminView): string {
-  const bgp = view.bgp();
-  if (bgp === null) return '';
+  const bgp = view.bgp?.status();
+  if (bgp === undefined) return '';
   const each = (value: (neighbor: NeighborStatus) => number) =>
     bgp.neighbors.map((neighbor): [string, number] => [
       `neighbor="${neighbor.ip}"`,
@@ -219,6 +219,8 @@ function bgpMetrics(view: AdminView): string {
       'Public IPs announced to it.',
       each(({ exported }) => exported),
     ),
+    metric('bgp_served', 'gauge', 'Public IPs to announce.', bgp.announced),
+    metric('bgp_bird_up', 'gauge', 'BIRD answers.', bgp.answers ? 1 : 0),
     metric('bgp_restarts', 'counter', 'BIRD started again.', bgp.restarts),
   ].join('');
 }

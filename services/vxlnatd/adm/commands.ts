@@ -27,6 +27,7 @@ import {
   writeStatus,
   writeStory,
 } from './show.js';
+import { writeBgp } from './show-bgp.js';
 
 export type { Ask, Live, Outcome } from './live.js';
 
@@ -40,6 +41,7 @@ commands:
   nat forward VNET IP           public address and ports of a host, by its rule
   nat reverse PUBLIC:PORT       whose port it is, or by which rules
   publics                       public IPs, who serves them, what is announced
+  bgp                           upstream routers, and which is sent what
   flows [FILTERS] [--watch]     live flows; also --limit N, --cursor N
   flows kill FILTERS [--yes]    counts the flows that match; --yes ends them
   kill-flow PROTO PUBLIC:PORT REMOTE:PORT
@@ -72,8 +74,8 @@ options:
   -i, --interval S  seconds between two looks of --watch and top (default 1)
   -h, --help        this text
 
-exit status: 0 success, 1 the daemon refused, is not ready or does not answer,
-2 usage
+exit status: 0 success, 1 the daemon refused, is not ready, does not announce
+as it should (bgp) or does not answer, 2 usage
 `;
 
 interface Command {
@@ -141,6 +143,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   status: { path: '/health', write: writeStatus, answers: 503 },
   rules: { path: '/rules', query: (o) => o.query, write: writeRules },
   publics: { path: '/publics', write: writePublics },
+  bgp: { path: '/bgp', write: writeBgp, answers: 503 },
   flows: { path: '/flows', args: 1, query: (o) => o.query, write: writeFlows },
   nat: { path: '/nat', args: 3, query: mapping, write: writeMapped },
   explain: { path: '/explain', args: 3, query: asked, write: writeStory },

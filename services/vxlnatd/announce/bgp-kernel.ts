@@ -46,6 +46,6 @@ export function bgpKernel(kernel: Kernel, speaker: Speaker): Kernel {
       await kernel.close(keep);
       await speaker.close(keep);
     },
-    bgp: () => speaker.status(),
+    bgp: speaker,
   };
 }

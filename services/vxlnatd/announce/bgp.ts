@@ -27,21 +27,13 @@
 
 import type { Clock, Timer } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
+import { Sessions, type States } from './bgp-sessions.js';
 import type { BgpConfig } from './bgp-settings.js';
-import type { Bird } from './bird.js';
-import {
-  addressesIn,
-  bfdStatesIn,
-  type NeighborStatus,
-  NO_SESSION,
-  routeCountIn,
-  type SessionState,
-  statesIn,
-} from './bird-answers.js';
+import { type Bird, BirdSilent } from './bird.js';
+import type { NeighborStatus } from './bird-answers.js';
 import {
   birdConfig,
   medAt,
-  protocolOf,
   type Served,
   servedIn,
   WORST_MED,
@@ -49,13 +41,35 @@ import {
 import type { Placement } from './placement.js';
 
 export interface BgpStatus {
+  /** Whether BIRD answered when it was asked last. */
+  answers: boolean;
   /** Addresses that BIRD is told to announce. */
   announced: number;
   /** Of them, those that are about to go, or held for a predecessor. */
   leaving: number;
   /** How often BIRD had to be started again. */
   restarts: number;
+  /** What BIRD last refused or failed at, and when; null: nothing yet. */
+  last_error: { time: string; message: string } | null;
   neighbors: NeighborStatus[];
+}
+
+/** An address, and who is sent it. */
+export interface Prefix {
+  ip: string;
+  med: number | null;
+  /** `leaving`: asks for another way; `held`: a predecessor announced it. */
+  state: 'announced' | 'leaving' | 'held';
+  /** Neighbours that BIRD sends it to. */
+  sent_to: string[];
+}
+
+/** What can be seen of a zone that announces by BGP. */
+export interface BgpWatch {
+  /** As it was at the last look, which is at most a second ago. */
+  status(): BgpStatus;
+  /** Every address, by asking BIRD; never throws. */
+  prefixes(): Promise<Prefix[]>;
 }
 
 export interface SpeakerOptions {
@@ -79,15 +93,13 @@ const LOOK_MS = 1000;
 const EXPORT_MS = 2000;
 const GLANCE_MS = 20;
 
-function without(all: Iterable<string>, those: Set<string>): string[] {
-  return [...all].filter((ip) => !those.has(ip));
-}
-
-export class Speaker {
+export class Speaker implements BgpWatch {
   readonly #options: SpeakerOptions;
   readonly #entries = new Map<string, Entry>();
-  #neighbors: NeighborStatus[];
+  readonly #sessions: Sessions;
+  #answers = false;
   #restarts = 0;
+  #lastError: BgpStatus['last_error'] = null;
   /** One conversation with BIRD at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #looking: Timer | null = null;
@@ -97,12 +109,8 @@ export class Speaker {
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
-    this.#neighbors = options.config.neighbors.map(({ ip }) => ({
-      ip,
-      ...NO_SESSION,
-      bfd: null,
-      exported: 0,
-    }));
+    const { config, bird, log } = options;
+    this.#sessions = new Sessions(config, bird, log);
   }
 
   /**
@@ -113,7 +121,10 @@ export class Speaker {
     const { bird, clock } = this.#options;
     const alive = await bird.ask('show status').then(
       () => true,
-      () => false,
+      (error: unknown) => {
+        if (error instanceof BirdSilent) return false;
+        throw error;
+      },
     );
     const before = await bird.read();
     if (alive) {
@@ -183,20 +194,34 @@ export class Speaker {
   status(): BgpStatus {
     const entries = [...this.#entries.values()];
     return {
+      answers: this.#answers,
       announced: entries.length,
       leaving: entries.filter((entry) => !entry.wanted).length,
       restarts: this.#restarts,
-      neighbors: this.#neighbors,
+      last_error: this.#lastError,
+      neighbors: this.#sessions.neighbors(),
     };
+  }
+
+  async prefixes(): Promise<Prefix[]> {
+    const sent = await this.#inTurn(() => this.#sessions.sent()).catch(
+      () => new Map<string, Set<string>>(),
+    );
+    return [...this.#entries.values()].map(({ ip, med, leaving, wanted }) => ({
+      ip,
+      med,
+      state: leaving ? 'leaving' : wanted ? 'announced' : 'held',
+      sent_to: [...sent].filter(([, ips]) => ips.has(ip)).map(([to]) => to),
+    }));
   }
 
   /** Looks at BIRD, and mends what is not as it should be. Never throws. */
   async look(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
-    await this.#inTurn(() => this.#lookNow()).catch((err) => {
-      this.#options.log.error({ err }, 'BIRD');
-    });
+    await this.#inTurn(() => this.#lookNow()).catch((error) =>
+      this.#failed((error as Error).message),
+    );
     this.#busy = false;
   }
 
@@ -220,20 +245,22 @@ export class Speaker {
   }
 
   async #lookNow(): Promise<void> {
-    const states = await this.#states().catch(() => this.#restart());
-    if (!(await this.#observe(states))) this.#loaded = '';
+    this.#answers = false;
+    const states = await this.#sessions.states().catch((error: unknown) => {
+      this.#sessions.forget();
+      if (error instanceof BirdSilent) return this.#restart(error);
+      throw error;
+    });
+    this.#answers = true;
+    const same = await this.#sessions.observe(states, this.#entries.size);
+    if (!same) this.#loaded = '';
     this.#expire();
     await this.#load();
   }
 
-  async #states(): Promise<Map<string, SessionState>> {
-    return statesIn(await this.#options.bird.ask('show protocols "up_*"'));
-  }
-
-  async #restart(): Promise<Map<string, SessionState>> {
-    const { bird, config, log } = this.#options;
-    log.warn('BIRD does not answer: starting it');
-    this.#restarts += 1;
+  async #restart({ message }: BirdSilent): Promise<States> {
+    const { bird, config } = this.#options;
+    this.#failed(message);
     if (config.bfd !== null) {
       // BFD that runs out at upstream after the new BGP session is up would
       // end that one too, and our routes with it.
@@ -243,8 +270,18 @@ export class Speaker {
     const text = this.#text();
     await bird.write(text);
     await bird.start(config.graceful_restart_seconds > 0);
+    this.#options.log.warn('BIRD was started again');
+    this.#restarts += 1;
     this.#loaded = text;
     return new Map();
+  }
+
+  /** Remembers what went wrong; the same again is not said again. */
+  #failed(message: string): void {
+    const { clock, log } = this.#options;
+    if (this.#lastError?.message !== message) log.error(`BIRD: ${message}`);
+    const time = new Date(clock.now()).toISOString();
+    this.#lastError = { time, message };
   }
 
   #wait(ms: number): Promise<void> {
@@ -286,10 +323,14 @@ export class Speaker {
       try {
         if (!(await this.#load())) return null;
         const fault = await this.#exported();
-        if (fault !== null) this.#loaded = '';
+        if (fault === null) return null;
+        this.#loaded = '';
+        this.#failed(fault);
         return fault;
       } catch (error) {
-        return (error as Error).message;
+        const { message } = error as Error;
+        this.#failed(message);
+        return message;
       }
     });
   }
@@ -299,57 +340,10 @@ export class Speaker {
     const { clock } = this.#options;
     const deadline = clock.monotonic() + EXPORT_MS;
     for (;;) {
-      const fault = await this.#difference();
+      const should = new Set(this.#entries.keys());
+      const fault = await this.#sessions.difference(should);
       if (fault === null || clock.monotonic() >= deadline) return fault;
       await this.#wait(GLANCE_MS);
     }
-  }
-
-  async #difference(): Promise<string | null> {
-    const { bird, config } = this.#options;
-    const should = new Set(this.#entries.keys());
-    const states = await this.#states();
-    for (const neighbor of config.neighbors) {
-      const name = protocolOf(neighbor);
-      if (!states.get(name)?.established) continue;
-      const are = addressesIn(await bird.ask(`show route export ${name}`));
-      const [lacks] = without(should, are);
-      const [extra] = without(are, should);
-      if (lacks !== undefined) return `${lacks} is not sent to ${neighbor.ip}`;
-      if (extra !== undefined) return `${extra} is sent to ${neighbor.ip}`;
-    }
-    return null;
-  }
-
-  /** Refreshes the status; whether as much is exported as should be. */
-  async #observe(states: Map<string, SessionState>): Promise<boolean> {
-    const { bird, config, log } = this.#options;
-    const bfd =
-      config.bfd === null
-        ? null
-        : bfdStatesIn(await bird.ask('show bfd sessions'));
-    const neighbors: NeighborStatus[] = [];
-    let same = true;
-    for (const neighbor of config.neighbors) {
-      const { ip } = neighbor;
-      const name = protocolOf(neighbor);
-      const now = states.get(name) ?? NO_SESSION;
-      const exported = now.established
-        ? routeCountIn(await bird.ask(`show route export ${name} count`))
-        : 0;
-      if (now.established && exported !== this.#entries.size) {
-        const should = this.#entries.size;
-        log.warn({ neighbor: ip, exported, should }, 'BGP announcement');
-        same = false;
-      }
-      const heard = bfd === null ? null : (bfd.get(ip) ?? 'none');
-      neighbors.push({ ip, ...now, bfd: heard, exported });
-      const was = this.#neighbors.find((each) => each.ip === ip)?.state;
-      if (was !== now.state) {
-        log.info({ neighbor: ip, from: was, to: now.state }, 'BGP session');
-      }
-    }
-    this.#neighbors = neighbors;
-    return same;
   }
 }

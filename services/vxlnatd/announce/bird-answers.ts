@@ -9,14 +9,23 @@ export interface SessionState {
   /** In BIRD's words: `Established`, `Active Socket: No route to host`... */
   state: string;
   established: boolean;
+  /** Since when it is so, by BIRD's clock; null before BIRD has said. */
+  since: string | null;
 }
 
 /** As long as BIRD has not said. */
-export const NO_SESSION: SessionState = { state: '-', established: false };
+export const NO_SESSION: SessionState = {
+  state: '-',
+  established: false,
+  since: null,
+};
 
 /** An upstream router. */
 export interface NeighborStatus extends SessionState {
   ip: string;
+  as: number;
+  /** Why it last was not established, in BIRD's words; null: no reason yet. */
+  last_error: string | null;
   /** BFD's state in BIRD's words; null when it is not used. */
   bfd: string | null;
   /** Addresses that are announced to it. */
@@ -26,11 +35,11 @@ export interface NeighborStatus extends SessionState {
 /** Of `show protocols`: the BGP sessions by name. */
 export function statesIn(answer: string): Map<string, SessionState> {
   // Name, protocol, table, state, and since when in two words come before.
-  const rows = answer.matchAll(/^(\S+) +BGP +\S+ +(\S+) +\S+ \S+ *(.*)$/gm);
+  const rows = answer.matchAll(/^(\S+) +BGP +\S+ +(\S+) +(\S+ \S+) *(.*)$/gm);
   return new Map(
-    [...rows].map(([, name = '', up = '', info = '']) => {
+    [...rows].map(([, name = '', up = '', since = '', info = '']) => {
       const state = info.trim().replace(/ +/g, ' ') || up;
-      return [name, { state, established: state === 'Established' }];
+      return [name, { state, established: state === 'Established', since }];
     }),
   );
 }

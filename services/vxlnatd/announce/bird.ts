@@ -12,17 +12,23 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** Nobody answers on the control socket: BIRD is to be started. */
+export class BirdSilent extends Error {}
+
 /** What the speaker needs of BIRD; tests have their own. */
 export interface Bird {
   /**
    * Gives one command.
    * @returns what BIRD said
-   * @throws an Error with what BIRD said, or why it could not be asked
+   * @throws BirdSilent, or an Error with what BIRD said or why it could not be
+   *   asked
    */
   ask(command: string): Promise<string>;
   /**
-   * Starts it with the configuration that is in place.
+   * Starts it with the configuration that is in place. One that is there but
+   * does not answer is ended first.
    * @param recover whether upstream kept our routes (RFC 4724)
+   * @throws an Error with what BIRD said, or that it is missing or too old
    */
   start(recover: boolean): Promise<void>;
   /** The configuration in place; empty when there is none. */
@@ -32,7 +38,11 @@ export interface Bird {
    * @throws an Error naming the line at fault; the old one is still in place
    */
   load(text: string): Promise<void>;
-  /** Puts a configuration in place for a BIRD that is not running yet. */
+  /**
+   * Checks a configuration and puts it in place for a BIRD that is not running
+   * yet.
+   * @throws as `load`
+   */
   write(text: string): Promise<void>;
 }
 
@@ -40,27 +50,67 @@ export interface Bird {
 const TIMEOUT_MS = 5000;
 /** A line for each address, and there may be many. */
 const ANSWER_BYTES = 64 << 20;
+/** The first version that speaks the configuration that we write. */
+const OLDEST = 2;
+/** What birdc says of a socket behind which nobody is. */
+const SILENT = /control socket .*: (No such file|Connection refused)|closed/;
 
 function run(command: string, args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { timeout: TIMEOUT_MS, maxBuffer: ANSWER_BYTES };
     execFile(command, args, options, (error, stdout, stderr) => {
-      if (error === null) return resolve(stdout);
+      if (error === null) return resolve(stdout + stderr);
       const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      const said = missing
-        ? 'not found; Debian has it in the package bird2'
-        : (stdout + stderr).trim() || error.message;
-      reject(new Error(`${command}: ${said}`));
+      if (missing) {
+        const where = 'not found; Debian has it in the package bird2';
+        return reject(new Error(`${command}: ${where}`));
+      }
+      const said = (stdout + stderr).trim() || error.message;
+      const silent = error.killed === true || SILENT.test(said);
+      const why = `${command}: ${error.killed ? 'no answer' : said}`;
+      reject(silent ? new BirdSilent(why) : new Error(why));
     });
   });
+}
+
+/** @throws an Error when BIRD is missing or too old */
+async function checkVersion(): Promise<void> {
+  const said = await run('bird', ['--version']);
+  const version = /version (\d+)\S*/.exec(said);
+  if (Number(version?.[1] ?? 0) >= OLDEST) return;
+  throw new Error(
+    `bird: ${said.trim()}; version ${OLDEST} or later is needed: ` +
+      'Debian has it in the package bird2',
+  );
+}
+
+/** The content of a file; empty when there is none. */
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+/**
+ * Kills a BIRD that hangs: it would keep its successor from the socket.
+ * @param pidFile may be old, so the process is looked at
+ */
+async function endHung(pidFile: string, socket: string): Promise<void> {
+  const pid = Number(await textOf(pidFile));
+  if (!(pid > 1)) return;
+  const command = await textOf(`/proc/${pid}/cmdline`).catch(() => '');
+  if (command.split('\0').includes(socket)) process.kill(pid, 'SIGKILL');
 }
 
 /** The BIRD whose files are in a directory of ours. */
 export function systemBird(directory: string): Bird {
   const file = (name: string) => join(directory, name);
   const [config, fresh] = [file('bird.conf'), file('bird.conf.new')];
-  const ask = (command: string) =>
-    run('birdc', ['-s', file('bird.ctl'), command]);
+  const [socket, pid] = [file('bird.ctl'), file('bird.pid')];
+  const ask = (command: string) => run('birdc', ['-s', socket, command]);
   async function writeFresh(text: string): Promise<void> {
     await mkdir(directory, { recursive: true });
     // It may hold passwords.
@@ -69,18 +119,11 @@ export function systemBird(directory: string): Bird {
   return {
     ask,
     async start(recover) {
-      const files = ['-c', config, '-s', file('bird.ctl')];
+      await endHung(pid, socket);
       const mode = recover ? ['-R'] : [];
-      await run('bird', [...files, '-P', file('bird.pid'), ...mode]);
+      await run('bird', ['-c', config, '-s', socket, '-P', pid, ...mode]);
     },
-    async read() {
-      try {
-        return await readFile(config, 'utf8');
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-        throw error;
-      }
-    },
+    read: () => textOf(config),
     async load(text) {
       await writeFresh(text);
       await ask(`configure check "${fresh}"`);
@@ -88,7 +131,9 @@ export function systemBird(directory: string): Bird {
       await ask('configure');
     },
     async write(text) {
+      await checkVersion();
       await writeFresh(text);
+      await run('bird', ['-p', '-c', fresh]);
       await rename(fresh, config);
     },
   };

@@ -16,7 +16,7 @@
  * never touches what others configured.
  */
 
-import type { BgpStatus } from '../announce/bgp.js';
+import type { BgpWatch } from '../announce/bgp.js';
 import type { OsStep } from '../plan.js';
 
 /** What the kernel holds of ours. */
@@ -42,5 +42,5 @@ export interface Kernel {
    */
   close(keep: boolean): Promise<void> | void;
   /** Of announcement by BGP. */
-  bgp?(): BgpStatus;
+  bgp?: BgpWatch;
 }

@@ -14,6 +14,8 @@ import {
   vxlnatadm,
 } from '../../../services/vxlnatd/adm/commands.js';
 import { adminRoutes } from '../../../services/vxlnatd/admin.js';
+import type { BgpWatch } from '../../../services/vxlnatd/announce/bgp.js';
+import { completeBgp } from '../../../services/vxlnatd/announce/bgp-settings.js';
 import { noAnnouncer } from '../../../services/vxlnatd/announce/none.js';
 import { completeConfig } from '../../../services/vxlnatd/config.js';
 import { Watch } from '../../../services/vxlnatd/heartbeat.js';
@@ -48,7 +50,10 @@ function flow(vnet: number, port: number) {
   };
 }
 
-export async function setUp(t: Test) {
+/**
+ * @param bgp announcement by BGP, if there shall be any
+ */
+export async function setUp(t: Test, bgp: BgpWatch | null = null) {
   const engine = new FakeEngine();
   const clock = manualClock();
   const log = silentLogger();
@@ -64,6 +69,7 @@ export async function setUp(t: Test) {
   const resolver = new Resolver({ engine, lookUp: null, log });
   const config = completeConfig({ underlay: {} });
   config.external.ip = '203.0.113.2';
+  if (bgp !== null) config.bgp = completeBgp({ local_as: 1, neighbors: [] });
   reconciler.kick();
   await reconciler.settled();
   engine.flowList = [flow(1, 1001), flow(1, 1002), flow(2, 1003)];
@@ -94,7 +100,7 @@ export async function setUp(t: Test) {
       uptimeMs: () => 7_260_000,
       threads: () => [{ name: 'vxlnat-lane0', seconds: 1.5 }],
       natLog: () => ({ events: 7, lost: 1 }),
-      bgp: () => null,
+      bgp,
     }),
   );
   const ask: Live['ask'] = async (url, method) => {

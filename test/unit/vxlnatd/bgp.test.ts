@@ -16,7 +16,10 @@ import {
   completeBgp,
   shownBgp,
 } from '../../../services/vxlnatd/announce/bgp-settings.js';
-import type { Bird } from '../../../services/vxlnatd/announce/bird.js';
+import {
+  type Bird,
+  BirdSilent,
+} from '../../../services/vxlnatd/announce/bird.js';
 import {
   birdConfig,
   medAt,
@@ -45,7 +48,7 @@ class FakeBird implements Bird {
   readonly said: string[] = [];
 
   async ask(command: string): Promise<string> {
-    if (!this.alive) throw new Error('birdc: no control socket');
+    if (!this.alive) throw new BirdSilent('birdc: no control socket');
     if (command === 'down') {
       this.said.push('down');
       this.alive = false;
@@ -82,7 +85,7 @@ class FakeBird implements Bird {
   }
 
   async load(text: string): Promise<void> {
-    if (!this.alive) throw new Error('birdc: no control socket');
+    if (!this.alive) throw new BirdSilent('birdc: no control socket');
     if (this.refuses !== '') throw new Error(this.refuses);
     this.said.push('load');
     this.file = text;
@@ -249,22 +252,54 @@ test('the state of sessions is told', async (t) => {
   bird.established = true;
   await speaker.announce(['3.3.3.2']);
   await speaker.look();
-  t.deepEqual(speaker.status().neighbors, [
-    {
-      ip: '198.51.100.1',
-      state: 'Established',
-      established: true,
-      bfd: 'Up',
-      exported: 1,
-    },
-    {
-      ip: '198.51.100.2',
-      state: 'Established',
-      established: true,
-      bfd: 'none',
-      exported: 1,
-    },
+  const common = {
+    as: 65000,
+    state: 'Established',
+    established: true,
+    since: '2026-11-21 16:21:00.575',
+    last_error: 'Socket: refused',
+    exported: 1,
+  };
+  const { neighbors } = speaker.status();
+  t.deepEqual(neighbors, [
+    { ...common, ip: '198.51.100.1', bfd: 'Up' },
+    { ...common, ip: '198.51.100.2', bfd: 'none' },
   ]);
+});
+
+test('what failed last is told, and who is sent what', async (t) => {
+  const { bird, clock, world, speaker } = setUp();
+  await speaker.prepare();
+  t.equal(speaker.status().last_error, null);
+  await speaker.announce(['3.3.3.2', '3.3.3.3']);
+  world.elsewhere.add('3.3.3.3');
+  await speaker.withdraw(['3.3.3.3']);
+  bird.held = '3.3.3.2';
+  const to = ['198.51.100.1', '198.51.100.2'];
+  t.deepEqual(await speaker.prefixes(), [
+    { ip: '3.3.3.2', med: medAt(10), state: 'announced', sent_to: [] },
+    { ip: '3.3.3.3', med: WORST_MED, state: 'leaving', sent_to: to },
+  ]);
+  const outcome = speaker.announce(['3.3.3.4']);
+  await clock.advanceAsync(3000);
+  await outcome;
+  const told = speaker.status().last_error;
+  t.equal(told?.message, '3.3.3.2 is not sent to 198.51.100.1');
+  t.ok(Date.parse(told?.time ?? '') <= clock.now(), told?.time);
+});
+
+test('a BIRD that may not be asked is not started again', async (t) => {
+  const { bird, clock, speaker } = setUp();
+  await speaker.prepare();
+  bird.ask = () => Promise.reject(new Error('birdc: Permission denied'));
+  await speaker.look();
+  await clock.advanceAsync(3000);
+  t.deepEqual(bird.said, ['start']);
+  const { answers, last_error, neighbors } = speaker.status();
+  t.notOk(answers);
+  t.equal(last_error?.message, 'birdc: Permission denied');
+  t.notOk(neighbors.some(({ established }) => established));
+  t.deepEqual(await speaker.prefixes(), []);
 });
 
 test('an end withdraws, waits, and ends BIRD; a hand-over does not', async (t) => {
