@@ -13,13 +13,13 @@ import { type Case, cases } from './bad-input-cases.js';
 import { startBadInputWorld } from './bad-input-world.js';
 
 const OBJECT = { a: 1 };
-const NOT_SUPPORTED = 'Network updates for this field are not supported';
 const NAT = 'is chosen by NAPI; only "" can be asked for';
 
 /** What is said of an object, by the kind of the field. */
 const BY_KIND: Record<string, string> = {
   bool: 'must be a boolean value',
   fields: 'must be an array of strings',
+  fixed: 'must be a boolean value',
   ip: 'invalid IP address',
   ips: 'must be an array of strings',
   mac: 'invalid MAC address',
@@ -46,25 +46,14 @@ const BY_FIELD: Record<string, string> = {
   nic_tag: 'must be a string',
   nat_reform_public: NAT,
 };
-const FIXED = [
-  'subnet',
-  'vnet_id',
-  'vlan_id',
-  'nic_tag',
-  'fabric',
-  'family',
-  'internet_nat',
-  'gateway_provisioned',
-];
-
 function expected({ method, path }: Case, field: string, kind: string) {
   if (field === 'mtu') {
     const least = path.startsWith('/nic_tags') ? 1500 : 576;
     return `mtu must be a number between ${least} and 9000`;
   }
-  const network = /^\/networks\/[^/]+$|\/networks\/[^/]+$/.test(path);
-  if (method === 'PUT' && network && FIXED.includes(field)) {
-    return NOT_SUPPORTED;
+  if (path === '/networks' && field === 'nic_tag') return 'must be an array';
+  if (method === 'PUT' && field === 'family') {
+    return 'must be one of: "ipv4", "ipv6"';
   }
   return BY_FIELD[field] ?? BY_KIND[kind.replace('!', '')];
 }

@@ -43,12 +43,9 @@ export function isPrivate(prefix: IpPrefix): boolean {
 /** Step 1: who a fabric network belongs to. */
 export function checkOwners(input: CreateInput): FieldError[] {
   if (input.fabric !== true || input.owner_uuids?.length === 1) return [];
+  if (input.owner_uuids === undefined) return [missingParameter('owner_uuids')];
   const message = 'Fabric networks must have exactly one owner';
-  return [
-    input.owner_uuids === undefined
-      ? missingParameter('owner_uuids', message)
-      : invalidParameter('owner_uuids', message),
-  ];
+  return [invalidParameter('owner_uuids', message)];
 }
 
 /** A fabric network is in a vnet, and not in the one that probes use. */
@@ -95,12 +92,12 @@ export function checkFamilies(
     const extra = { invalid: others };
     errors.push(invalidParameter('resolvers', `resolvers ${match}`, extra));
   }
-  const hops = Object.entries(routes)
-    .filter(([to, via]) => strange(to) || (via !== 'linklocal' && strange(via)))
-    .flat();
-  if (hops.length > 0) {
+  // A next hop is of its destination's family: `routes` has seen to that.
+  const destinations = Object.keys(routes).filter(strange);
+  if (destinations.length > 0) {
     const message = `addresses used for routing ${match}`;
-    errors.push(invalidParameter('routes', message, { invalid: hops }));
+    const extra = { invalid: destinations };
+    errors.push(invalidParameter('routes', message, extra));
   }
   return errors;
 }
@@ -188,12 +185,12 @@ export function broadcastOf(subnet: IpPrefix): string | null {
 
 /** Step 4 for fabrics: only private addresses, of IPv4. */
 export function checkFabricSubnet(subnet: IpPrefix): FieldError[] {
-  if (subnet.base.family !== 'ipv4') {
-    return [invalidParameter('subnet', 'Fabric networks must be IPv4')];
+  if (!isPrivate(subnet)) {
+    const message = 'subnet must be within private ranges';
+    return [invalidParameter('subnet', message)];
   }
-  if (isPrivate(subnet)) return [];
-  const message = 'subnet must be within private ranges';
-  return [invalidParameter('subnet', message)];
+  if (subnet.base.family === 'ipv4') return [];
+  return [invalidParameter('subnet', 'Fabric networks must be IPv4')];
 }
 
 /**

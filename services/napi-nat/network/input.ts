@@ -5,6 +5,7 @@
 /** Parameters of networks (facts: triton-napi 3.2, 3.4, 3.5). */
 
 import type { NapiConfig } from '../config.js';
+import { oneTag } from '../nic-tag/exists.js';
 import { gateway, ip, ipArray, routes, subnet } from '../validate/addresses.js';
 import type { Values } from '../validate/params.js';
 import {
@@ -19,7 +20,6 @@ import {
   string,
   stringOrArray,
   subnetPrefix,
-  tagName,
   uuid,
   uuidArray,
   uuidPrefix,
@@ -31,7 +31,7 @@ import { NETWORK_FIELDS } from './record.js';
 const networkMtu = mtu(576);
 export const networkFields = fields(NETWORK_FIELDS);
 
-const required = { name: string, nic_tag: tagName, vlan_id: vlanId };
+const required = { name: string, nic_tag: oneTag, vlan_id: vlanId };
 
 function createChecks(linkLocal: boolean) {
   return {
@@ -74,7 +74,22 @@ function updateChecks(linkLocal: boolean) {
   };
 }
 
-export type UpdateInput = Partial<Values<ReturnType<typeof updateChecks>>>;
+/** Compared with what is stored: a different value is refused. */
+const fixed = {
+  fabric: bool,
+  family: oneOf('ipv4', 'ipv6'),
+  gateway_provisioned: bool,
+  internet_nat: bool,
+  nic_tag: string,
+  subnet,
+  vlan_id: vlanId,
+  vnet_id: vnetId,
+};
+export type FixedInput = Partial<Values<typeof fixed>>;
+export const FIXED_FIELDS = Object.keys(fixed) as (keyof FixedInput)[];
+
+export type ChangeInput = Partial<Values<ReturnType<typeof updateChecks>>>;
+export type UpdateInput = ChangeInput & FixedInput;
 
 /** What a new network, and a change of one, may say. */
 export function networkSpecs({
@@ -82,20 +97,9 @@ export function networkSpecs({
 }: Pick<NapiConfig, 'allow_linklocal'>) {
   return {
     create: { required, optional: createChecks(linkLocal) },
-    update: { optional: updateChecks(linkLocal) },
+    update: { optional: { ...updateChecks(linkLocal), ...fixed } },
   };
 }
-
-/** Compared with what is stored: a different value is refused. */
-export const FIXED_FIELDS = [
-  'fabric',
-  'family',
-  'gateway_provisioned',
-  'nic_tag',
-  'vlan_id',
-  'vnet_id',
-  'subnet',
-] as const;
 
 export const listSpec = {
   optional: {

@@ -8,7 +8,7 @@
  */
 
 import { type FieldError, invalidParameter } from '#lib/errors.js';
-import { type IpPrefix, parseIpPrefix } from '#lib/net/ip.js';
+import { formatIpPrefix, type IpPrefix, parseIpPrefix } from '#lib/net/ip.js';
 import { eq } from '#lib/store/filter-text.js';
 import type { BatchRequest, StoredObject } from '#lib/store/types.js';
 import { type Changes, commit, merge, noChanges } from '../commit.js';
@@ -22,7 +22,7 @@ import { duplicate, invalid, refuse } from '../validate/params.js';
 import { checkFamilies, checkMtu, checkRange } from './check.js';
 import { assigned, noSuchTag } from './create.js';
 import { networkEvent } from './event.js';
-import { FIXED_FIELDS, type UpdateInput } from './input.js';
+import { type ChangeInput, FIXED_FIELDS, type UpdateInput } from './input.js';
 import {
   NETWORK_BUCKET,
   type NetworkRecord,
@@ -32,43 +32,36 @@ import {
 
 const NOT_SUPPORTED = 'Network updates for this field are not supported';
 
-/**
- * Fields that were sent and may not be changed.
- * @param sent the request's parameters, unchecked
- */
+/** Fields that were sent and may not be changed. */
 export function checkFixed(
-  sent: Record<string, unknown>,
+  input: UpdateInput,
   network: NetworkRecord,
 ): FieldError[] {
   const shown = serializeNetwork(network);
+  const sent = {
+    ...input,
+    subnet: input.subnet && formatIpPrefix(input.subnet),
+  };
   const errors: FieldError[] = FIXED_FIELDS.filter(
     (field) =>
       sent[field] !== undefined &&
-      plainText(sent[field]) !== plainText(shown[field] ?? false),
+      // NAPI refuses this one even when it says what is so.
+      (field === 'internet_nat' || sent[field] !== (shown[field] ?? false)),
   ).map((field) => invalidParameter(field, NOT_SUPPORTED));
-  if (sent['internet_nat'] !== undefined) {
-    errors.push(invalidParameter('internet_nat', NOT_SUPPORTED));
-  }
   if (network.fabric) {
-    for (const field of ['gateway', 'owner_uuids']) {
-      if (sent[field] === undefined) continue;
+    for (const field of ['gateway', 'owner_uuids'] as const) {
+      if (input[field] === undefined) continue;
       errors.push(invalidParameter(field, `${NOT_SUPPORTED} on fabrics`));
     }
   }
-  return [...errors, ...checkNatReform(sent, network)];
-}
-
-/** A value from a query or a body, to compare: `"2"` there is `2` here. */
-function plainText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return [...errors, ...checkNatReform(input, network)];
 }
 
 /** `""` asks for NAT Reform; an address can only be repeated. */
 function checkNatReform(
-  sent: Record<string, unknown>,
+  { nat_reform_public: wanted }: UpdateInput,
   network: NetworkRecord,
 ): FieldError[] {
-  const wanted = sent['nat_reform_public'];
   if (wanted === undefined || wanted === network.nat_reform_public) return [];
   const field = 'nat_reform_public';
   if (wanted !== '') {
@@ -80,7 +73,14 @@ function checkNatReform(
   return [invalidParameter(field, message)];
 }
 
-function changed(before: NetworkRecord, input: UpdateInput): NetworkRecord {
+/** What of a request is to change something. */
+function without(input: UpdateInput, fixed: readonly string[]): ChangeInput {
+  return Object.fromEntries(
+    Object.entries(input).filter(([field]) => !fixed.includes(field)),
+  );
+}
+
+function changed(before: NetworkRecord, input: ChangeInput): NetworkRecord {
   const { description, owner_uuids: owners, routes, ...rest } = input;
   const { nat_reform_public: _asked, ...plain } = rest;
   const after: NetworkRecord = { ...before, ...plain };
@@ -183,19 +183,18 @@ function heard(input: UpdateInput, joined: boolean): string[] {
  * Changes a network.
  * @param find the network as it is now; throws when it may not be changed,
  *   such as on a failed If-Match
- * @param sent the request's parameters, unchecked, for fields that are fixed
  */
 export async function updateNetwork(
   ctx: NapiContext,
   find: () => Promise<StoredObject<NetworkRecord>>,
   input: UpdateInput,
-  sent: Record<string, unknown>,
 ): Promise<NetworkRecord> {
+  const change = without(input, FIXED_FIELDS);
   const build = async () => {
     const stored = await find();
     const before = stored.value;
-    refuse(checkFixed(sent, before));
-    const after = changed(before, input);
+    refuse(checkFixed(input, before));
+    const after = changed(before, change);
     const conditions = await refuseWrong(ctx, before, after);
     const asked = input.nat_reform_public === '' && !before.nat_reform_public;
     // One with a NAT zone of its own has traffic: a job sees it over.

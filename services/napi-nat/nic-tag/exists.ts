@@ -10,25 +10,37 @@ import { type Check, Fault } from '../validate/params.js';
 import { string, vnetId } from '../validate/values.js';
 import { findNicTag } from './tags.js';
 
+/** Several, as an array or as comma-separated text; none clears them. */
+export const tagList: Check<string[]> = (value) => {
+  const text = value === '' ? [] : value;
+  const list = typeof text === 'string' ? text.split(',') : text;
+  if (!Array.isArray(list)) return new Fault('must be an array');
+  const invalid = list.filter((item) => typeof item !== 'string');
+  if (invalid.length > 0) return new Fault('must be a string', { invalid });
+  return [...new Set<string>(list)];
+};
+
+/** One, which may be in an array. */
+export const oneTag: Check<string> = (value) => {
+  const list = tagList(value);
+  if (list instanceof Fault) return list;
+  const [tag] = list;
+  if (tag === undefined) return new Fault('must not be empty');
+  return list.length === 1 ? tag : new Fault('must only specify one nic tag');
+};
+
 /** `tag` or, for a fabric, `tag/vnet`. */
 export const tagOfNic: Check<string> = (value) => {
-  if (Array.isArray(value)) return new Fault('must only specify one nic tag');
   const text = string(value);
   if (text instanceof Fault) return text;
-  const [, vnet, ...rest] = text.split('/');
+  const [name = '', vnet, ...rest] = text.split('/');
   if (rest.length > 0) {
     return new Fault('only one slash is allowed after the tag name');
   }
+  const tag = oneTag(name);
+  if (tag instanceof Fault) return tag;
   const id = vnet === undefined ? 0 : vnetId(vnet);
   return id instanceof Fault ? id : text;
-};
-
-/** Several, as an array or as comma-separated text; none clears them. */
-export const tagList: Check<string[]> = (value) => {
-  const list = typeof value === 'string' ? value.split(',') : value;
-  if (!Array.isArray(list)) return new Fault('must be an array');
-  const faults = list.map(string).filter((item) => item instanceof Fault);
-  return faults[0] ?? [...new Set<string>(list)];
 };
 
 /** Where a request may name NIC tags. */

@@ -4,7 +4,12 @@
 
 /** NIC tags: find, list, create, change, remove (facts: triton-napi 6.3). */
 
-import { type FieldError, invalidParameter, notFound } from '#lib/errors.js';
+import {
+  type FieldError,
+  invalidParameter,
+  missingParameter,
+  notFound,
+} from '#lib/errors.js';
 import { eq } from '#lib/store/filter-text.js';
 import {
   type BatchRequest,
@@ -161,15 +166,16 @@ export async function updateNicTag(
   input: { name?: string; mtu?: number },
 ): Promise<NicTagRecord> {
   return commit(ctx, async () => {
-    const stored = await getNicTag(ctx, oldName);
-    refuseChange(oldName, input);
+    // In NAPI's order; that there is no such tag is found last.
     const name = input.name ?? oldName;
     const renamed = name !== oldName;
+    const unused = renamed ? [await refuseInUse(ctx, oldName)] : [];
+    refuseChange(oldName, input);
     if (renamed && (await findNicTag(ctx, name))) {
       throw invalid([duplicate('name')]);
     }
-    const unused = renamed ? [await refuseInUse(ctx, oldName)] : [];
     if (input.mtu !== undefined) await refuseLowMtu(ctx, oldName, input.mtu);
+    const stored = await getNicTag(ctx, oldName);
     const record = { ...stored.value, ...input, name };
     const remove = {
       operation: 'delete' as const,
@@ -189,7 +195,9 @@ function refuseChange(
   input: { name?: string; mtu?: number },
 ): void {
   const errors: FieldError[] = [];
-  if (tag === 'admin') {
+  if (input.name === undefined && input.mtu === undefined) {
+    errors.push(missingParameter('name'));
+  } else if (tag === 'admin') {
     errors.push(invalidParameter('name', 'admin nic tag cannot be updated'));
   } else if (tag === 'external' && input.name !== 'external') {
     errors.push(invalidParameter('name', 'external nic tag cannot be renamed'));

@@ -17,7 +17,7 @@ import {
   nicEvent,
   putNic,
 } from './changes.js';
-import { type CreateInput, refuseUnderlay } from './input.js';
+import { type CreateInput, refuseUnderlay, tagName } from './input.js';
 import { createMacChooser } from './mac.js';
 import { placeNic } from './place.js';
 import { findNic } from './read.js';
@@ -40,7 +40,7 @@ function recordOf(
     state: input.state ?? 'provisioning',
     created_timestamp: now,
     modified_timestamp: now,
-    ...(input.nic_tag && { nic_tag: input.nic_tag }),
+    ...(input.nic_tag && { nic_tag: tagName(input.nic_tag) }),
     ...(input.nic_tags_provided?.length && {
       nic_tags_provided: input.nic_tags_provided,
     }),

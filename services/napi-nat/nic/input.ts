@@ -86,6 +86,11 @@ export const listSpec = {
 
 export type ListInput = Partial<Values<typeof listSpec.optional>>;
 
+/** The tag of `tag/vnet`: the vnet only says which network is meant. */
+export function tagName(tag: string): string {
+  return tag.split('/', 1)[0] as string;
+}
+
 /** Only a server's NIC carries the overlay. @throws ServiceError 422 */
 export function refuseUnderlay(
   underlay: boolean | undefined,

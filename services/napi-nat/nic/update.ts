@@ -30,7 +30,7 @@ import {
   putNic,
 } from './changes.js';
 import { claimOf } from './create.js';
-import { refuseUnderlay, type UpdateInput } from './input.js';
+import { refuseUnderlay, tagName, type UpdateInput } from './input.js';
 import { type Place, placeNic } from './place.js';
 import { NIC_FLAGS, type NicRecord } from './record.js';
 
@@ -48,11 +48,11 @@ function changed(
     'state',
     'cn_uuid',
     'model',
-    'nic_tag',
   ] as const) {
     const value = input[field];
     if (value !== undefined) nic[field] = value;
   }
+  if (input.nic_tag) nic.nic_tag = tagName(input.nic_tag);
   if (input.nic_tags_provided) nic.nic_tags_provided = input.nic_tags_provided;
   if (nic.nic_tags_provided?.length === 0) delete nic.nic_tags_provided;
   if (input.primary !== undefined) nic.primary_flag = input.primary;

@@ -200,10 +200,10 @@ async function changeNetwork(
   request: Request,
 ): Promise<Reply> {
   await networkOf(ctx, request);
-  const { uuid: _uuid, ...sent } = request.params;
-  const input = readOrThrow(sent, networkSpecs(ctx.config).update);
+  // The path's VLAN is a parameter too, and is the network's own.
+  const input = readOrThrow(request.params, networkSpecs(ctx.config).update);
   const find = () => networkOf(ctx, request);
-  return shownNetwork(await updateNetwork(ctx, find, input, sent));
+  return shownNetwork(await updateNetwork(ctx, find, input));
 }
 
 function vlanRoutes(ctx: NapiContext): Route[] {

@@ -11,7 +11,7 @@ import type { StoredObject } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { etagOfRecord } from '../etag.js';
 import { isOwner } from '../network/check.js';
-import { createNetwork, noSuchTag } from '../network/create.js';
+import { createNetwork } from '../network/create.js';
 import {
   type CreateInput,
   listSpec,
@@ -23,7 +23,7 @@ import { findGlobalNetwork, getNetwork } from '../network/read.js';
 import { type NetworkRecord, serializeNetwork } from '../network/record.js';
 import { removeNetwork } from '../network/remove.js';
 import { updateNetwork } from '../network/update.js';
-import { findNicTag } from '../nic-tag/tags.js';
+import { tagErrors } from '../nic-tag/exists.js';
 import { read, readOrThrow, refuse } from '../validate/params.js';
 import { isUuid, uuid } from '../validate/values.js';
 
@@ -47,11 +47,7 @@ export async function readCreate(
   params: Record<string, unknown>,
 ): Promise<CreateInput> {
   const { input, errors } = read(params, networkSpecs(ctx.config).create);
-  const tag = input.nic_tag as string | undefined;
-  if (tag !== undefined && (await findNicTag(ctx, tag)) === null) {
-    errors.push(noSuchTag());
-  }
-  refuse(errors);
+  refuse([...errors, ...(await tagErrors(ctx, input))]);
   return input;
 }
 
@@ -75,6 +71,9 @@ function refuseStranger(
 }
 
 async function get(ctx: NapiContext, request: Request): Promise<Reply> {
+  const stored = await networkOfPath(ctx, request.route['uuid'] as string);
+  const unchanged = conditional(request, stored._etag);
+  if (unchanged) return unchanged;
   const params = readOrThrow(request.params, {
     optional: {
       fields: networkFields,
@@ -82,15 +81,12 @@ async function get(ctx: NapiContext, request: Request): Promise<Reply> {
       provisionable_by: uuid,
     },
   });
-  const stored = await networkOfPath(ctx, request.route['uuid'] as string);
   refuseStranger(ctx, stored.value, params);
-  return (
-    conditional(request, stored._etag) ?? {
-      status: 200,
-      body: serializeNetwork(stored.value, { fields: params.fields }),
-      headers: { Etag: stored._etag },
-    }
-  );
+  return {
+    status: 200,
+    body: serializeNetwork(stored.value, { fields: params.fields }),
+    headers: { Etag: stored._etag },
+  };
 }
 
 /** The network of the path, on the request's If-Match. */
@@ -105,14 +101,9 @@ async function matched(
 
 async function update(ctx: NapiContext, request: Request): Promise<Reply> {
   await matched(ctx, request);
-  const { uuid: _path, ...sent } = request.params;
-  const input = readOrThrow(sent, networkSpecs(ctx.config).update);
-  const record = await updateNetwork(
-    ctx,
-    () => matched(ctx, request),
-    input,
-    sent,
-  );
+  const input = readOrThrow(request.params, networkSpecs(ctx.config).update);
+  const find = () => matched(ctx, request);
+  const record = await updateNetwork(ctx, find, input);
   return {
     status: 200,
     body: serializeNetwork(record),

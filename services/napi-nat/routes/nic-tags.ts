@@ -4,22 +4,23 @@
 
 /** `/nic_tags` (facts: triton-napi 6.3). */
 
-import { missingParameter } from '#lib/errors.js';
 import type { Route } from '#lib/http/types.js';
 import type { NapiContext } from '../context.js';
 import { serializeNicTag } from '../nic-tag/record.js';
 import {
   createNicTag,
+  findNicTag,
   getNicTag,
   listNicTags,
   removeNicTag,
   updateNicTag,
 } from '../nic-tag/tags.js';
-import { invalid, readOrThrow } from '../validate/params.js';
+import { duplicate, read, readOrThrow, refuse } from '../validate/params.js';
 import { limit, mtu, offset, tagName, uuid } from '../validate/values.js';
 
 const MAX_PAGE = 1000;
 const tagMtu = mtu(1500);
+const byName = { required: { name: tagName } };
 
 /** Routes of NIC tags. */
 export function nicTagRoutes(ctx: NapiContext): Route[] {
@@ -45,10 +46,15 @@ export function nicTagRoutes(ctx: NapiContext): Route[] {
       path: '/nic_tags',
       name: 'createnictag',
       async handler(request) {
-        const input = readOrThrow(request.params, {
+        const { input, errors } = read(request.params, {
           required: { name: tagName },
           optional: { uuid, mtu: tagMtu },
         });
+        const { name } = input as Partial<typeof input>;
+        if (name !== undefined && (await findNicTag(ctx, name))) {
+          errors.push(duplicate('name'));
+        }
+        refuse(errors);
         const record = await createNicTag(ctx, input);
         return { status: 200, body: serializeNicTag(record) };
       },
@@ -58,7 +64,8 @@ export function nicTagRoutes(ctx: NapiContext): Route[] {
       path: '/nic_tags/:name',
       name: 'getnictag',
       async handler(request) {
-        const { value } = await getNicTag(ctx, request.route['name'] as string);
+        const { name } = readOrThrow(request.route, byName);
+        const { value } = await getNicTag(ctx, name);
         return { status: 200, body: serializeNicTag(value) };
       },
     },
@@ -71,9 +78,6 @@ export function nicTagRoutes(ctx: NapiContext): Route[] {
         const input = readOrThrow(request.params, {
           optional: { name: tagName, mtu: tagMtu },
         });
-        if (input.name === undefined && input.mtu === undefined) {
-          throw invalid([missingParameter('name')]);
-        }
         const record = await updateNicTag(ctx, oldName, input);
         return { status: 200, body: serializeNicTag(record) };
       },
@@ -83,7 +87,8 @@ export function nicTagRoutes(ctx: NapiContext): Route[] {
       path: '/nic_tags/:name',
       name: 'deletenictag',
       async handler(request) {
-        await removeNicTag(ctx, request.route['name'] as string);
+        const { name } = readOrThrow(request.route, byName);
+        await removeNicTag(ctx, name);
         return { status: 204 };
       },
     },

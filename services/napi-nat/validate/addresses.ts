@@ -23,6 +23,7 @@ const MAX_MAC = 0xffffffffffff;
 const MIN_BITS = 8;
 /** A next hop that stands for the NIC itself. */
 const LINK_LOCAL = 'linklocal';
+const MIXED_ROUTE = 'address family of route and next-hop address should match';
 
 /** Reads an address; digits alone are an integer address, as in ip6addr. */
 export function readIp(value: unknown): string | null {
@@ -57,7 +58,9 @@ export const ipArray: Check<string[]> = (value) => {
   const given = list.filter(
     (item) => typeof item !== 'string' || item.trim() !== '',
   );
-  const wrong = given.filter((item) => readIp(item) === null);
+  const wrong = given.filter(
+    (item) => typeof item !== 'string' || readIp(item) === null,
+  );
   if (wrong.length > 0) {
     const message = wrong.length === 1 ? 'invalid IP' : 'invalid IPs';
     return new Fault(message, { invalid: wrong });
@@ -114,25 +117,26 @@ export function routes(linkLocal: boolean): Check<Routes> {
       return new Fault('must be an object');
     }
     const good: Routes = {};
-    const wrong: unknown[] = [];
-    let mixed = false;
+    const wrong: unknown[][] = [];
     for (const [to, via] of Object.entries(value)) {
       const destination = readDestination(to);
       const word = linkLocal && via === LINK_LOCAL;
       const hop = word ? LINK_LOCAL : readIp(via);
       if (destination === null || hop === null) {
-        wrong.push(to, via);
+        wrong.push([
+          ...(destination === null ? [to] : []),
+          ...(hop === null ? [via] : []),
+        ]);
         continue;
       }
-      mixed ||= !word && destination.includes(':') !== hop.includes(':');
+      if (!word && destination.includes(':') !== hop.includes(':')) {
+        return new Fault(MIXED_ROUTE, { invalid: [destination, hop] });
+      }
       good[destination] = hop;
     }
-    if (wrong.length > 0) {
-      const message = wrong.length === 2 ? 'invalid route' : 'invalid routes';
-      return new Fault(message, { invalid: wrong });
-    }
-    const message = 'address family of route and next-hop address should match';
-    return mixed ? new Fault(message) : good;
+    if (wrong.length === 0) return good;
+    const message = wrong.length === 1 ? 'invalid route' : 'invalid routes';
+    return new Fault(message, { invalid: wrong.flat() });
   };
 }
 

@@ -125,9 +125,10 @@ export function refuse(errors: FieldError[]): void {
 
 /** 422 InvalidParameters with its errors sorted by field. */
 export function invalid(errors: FieldError[], message?: string): ServiceError {
-  const sorted = [...errors].sort((a, b) =>
-    String(a.field) < String(b.field) ? -1 : 1,
-  );
+  const sorted = [...errors].sort((a, b) => {
+    const [one, other] = [String(a.field), String(b.field)];
+    return one < other ? -1 : Number(one > other);
+  });
   const missing = sorted.every(({ code }) => code === 'MissingParameter');
   return new ServiceError(422, {
     code: 'InvalidParameters',

@@ -79,17 +79,18 @@ function split(text: string): string[] {
 /** A UUID, or the start of one followed by `*`. */
 export const uuidPrefix: Check<string> = (value) => {
   if (isUuid(value)) return value;
-  if (typeof value !== 'string') return new Fault('must be a string');
-  if ((value.match(/\*/g) ?? []).length > 1) {
+  const text = string(value);
+  if (text instanceof Fault) return text;
+  if ((text.match(/\*/g) ?? []).length > 1) {
     return new Fault('need only 1 wildcard');
   }
-  if (!value.endsWith('*')) {
-    return value.includes('*')
+  if (!text.endsWith('*')) {
+    return text.includes('*')
       ? new Fault('only UUID prefixes are allowed')
       : new Fault('invalid UUID');
   }
-  return /^[0-9a-f-]{0,36}\*$/.test(value)
-    ? value
+  return /^[0-9a-f-]*\*$/.test(text)
+    ? text
     : new Fault('UUID prefix has invalid chars');
 };
 
@@ -186,11 +187,12 @@ export const anything: Check<unknown> = (value) => value;
 
 /** The name of a NIC tag. */
 export const tagName: Check<string> = (value) => {
-  if (typeof value !== 'string') return new Fault('must be a string');
-  if (value.length > 31) {
+  const text = string(value);
+  if (text instanceof Fault) return text;
+  if (text.length > 31) {
     return new Fault('must not be longer than 31 characters');
   }
-  return /^[a-zA-Z0-9_]+$/.test(value)
-    ? value
+  return /^[a-zA-Z0-9_]+$/.test(text)
+    ? text
     : new Fault('must only contain numbers, letters and underscores');
 };

@@ -41,12 +41,44 @@ test('what is wrong with a tag is said by field', async (t) => {
       'admin nic tag mtu must be 1500',
     ],
     ['PUT', '/nic_tags/sdc_overlay', {}, 'name', 'Missing parameter'],
+    ['PUT', '/nic_tags/nope', {}, 'name', 'Missing parameter'],
+    [
+      'PUT',
+      '/nic_tags/external',
+      { mtu: 1500 },
+      'name',
+      'external nic tag cannot be renamed',
+    ],
     [
       'PUT',
       '/nic_tags/external',
       { name: 'outside' },
+      'nic_tag',
+      `In use by network "${PUBLIC_NETWORK}"`,
+    ],
+    [
+      'PUT',
+      '/nic_tags/admin',
+      { mtu: 1500 },
       'name',
-      'external nic tag cannot be renamed',
+      'admin nic tag cannot be updated',
+    ],
+    ['GET', '/nic_tags/a-b', {}, 'name', letters],
+    ['DELETE', '/nic_tags/a-b', {}, 'name', letters],
+    ['PUT', '/nic_tags/nope', { name: 'external' }, 'name', 'Already exists'],
+    [
+      'POST',
+      '/nic_tags',
+      { name: 'x'.repeat(32) },
+      'name',
+      'must not be longer than 31 characters',
+    ],
+    [
+      'POST',
+      '/nic_tags',
+      { name: 'x', mtu: 1400 },
+      'mtu',
+      'mtu must be a number between 1500 and 9000',
     ],
     [
       'DELETE',
@@ -57,7 +89,8 @@ test('what is wrong with a tag is said by field', async (t) => {
     ],
   ];
   for (const [method, path, body, field, message] of cases) {
-    const answer = await world.call<Body>(method, path, body);
+    const sent = method === 'GET' ? undefined : body;
+    const answer = await world.call<Body>(method, path, sent);
     const [error] = (answer.body['errors'] ?? []) as Body[];
     t.equal(answer.status, 422, `${method} ${path}`);
     t.equal(error?.['field'], field);
@@ -74,7 +107,9 @@ test('a NIC names tags that exist', async (t) => {
   };
   const cases: [object, string, string, unknown?][] = [
     [{ nic_tag: 'nope' }, 'nic_tag', 'nic tag does not exist'],
-    [{ nic_tag: ['external'] }, 'nic_tag', 'must only specify one nic tag'],
+    [{ nic_tag: ['external'] }, 'nic_tag', 'must be a string'],
+    [{ nic_tag: 'a,b' }, 'nic_tag', 'must only specify one nic tag'],
+    [{ nic_tag: '/5' }, 'nic_tag', 'must not be empty'],
     [
       { nic_tag: 'external/1/2' },
       'nic_tag',
@@ -98,7 +133,12 @@ test('a NIC names tags that exist', async (t) => {
       ['a', 'b'],
     ],
     [{ nic_tags_provided: 5 }, 'nic_tags_provided', 'must be an array'],
-    [{ nic_tags_provided: '' }, 'nic_tags_provided', 'must not be empty'],
+    [
+      { nic_tags_provided: ['external', 5] },
+      'nic_tags_provided',
+      'must be a string',
+      [5],
+    ],
   ];
   for (const [more, field, message, invalid] of cases) {
     const answer = await world.call<Body>('POST', '/nics', { ...nic, ...more });
@@ -113,6 +153,6 @@ test('a NIC names tags that exist', async (t) => {
   });
   t.deepEqual(made['nic_tags_provided'], ['external', 'sdc_underlay']);
   const path = `/nics/${made['mac']}`;
-  const cleared = await world.must('PUT', path, { nic_tags_provided: [] });
+  const cleared = await world.must('PUT', path, { nic_tags_provided: '' });
   t.notOk('nic_tags_provided' in cleared);
 });
