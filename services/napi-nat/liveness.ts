@@ -23,8 +23,8 @@
  *    work would cut every SNAT flow of a zone that forwards.
  *  - A zone that gives no sign at all gets `grace_ms` before it is down: after
  *    a restart of napi-nat every zone looks like that for a moment.
- *  - Up again after `recovery` good observations in a row, and not before the
- *    hold-down has passed. Hold-down doubles with each fall and is forgotten
+ *  - Up again after `recovery` good observations in a row, with the next sign
+ *    of life after the hold-down has passed. Hold-down doubles with each fall and is forgotten
  *    after a long enough quiet time: a flapping zone moves its work once.
  *
  *
@@ -240,6 +240,8 @@ export function observe(
   const needed = state.verdict === 'unknown' ? 1 : config.recovery;
   if (state.good < needed) return state;
   const fell = state.verdict === 'down';
+  // A zone that dies within its hold-down must not be raised by time alone.
+  if (fell && seen.type === 'tick') return state;
   if (fell && now - state.since < state.hold_down_ms) return state;
   const doubled = Math.min(state.hold_down_ms * 2, config.hold_down_max_ms);
   return {

@@ -83,8 +83,9 @@ export function announcements(scene: Scene): string[] {
     if (!lone.alive || connected(lone, up) || lone.lostAt === null) continue;
     if (!model.zones.has(lone.uuid)) continue;
     if (now - lone.lostAt < ASKED_MS) continue;
-    if (!up && lone.underlay && !movedAway(model, lone) && lone.fence.all) {
-      faults.push(`${lone.uuid} withdrew although nobody decides`);
+    const served = model.servedSince(lone.uuid, lone.position);
+    if (!up && lone.underlay && served && lone.fence.all) {
+      faults.push(`${lone.uuid} withdrew although nobody decided`);
     }
     for (const ip of announces(lone)) {
       const place = model.publics.get(ip);
@@ -100,10 +101,6 @@ export function announcements(scene: Scene): string[] {
     }
   }
   return faults;
-}
-
-function movedAway(model: Model, machine: Machine): boolean {
-  return model.zones.get(machine.uuid)?.state === 'down';
 }
 
 /** A zone that flaps moves its work a few times and then rests. */

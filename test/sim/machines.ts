@@ -61,6 +61,11 @@ export function connected(machine: Machine, up: boolean): boolean {
   return machine.alive && machine.control && up;
 }
 
+/** It hears no more: the set that it was given is the model's, now a copy. */
+export function keepKnown(machine: Machine): void {
+  machine.known = new Set(machine.known);
+}
+
 /** One heartbeat interval of one zone's daemon. */
 export function live(
   machine: Machine,
@@ -80,9 +85,8 @@ export function live(
     machine.fence = OPEN;
     return;
   }
-  // The set that it was given is the model's own: from now on a copy.
   if (machine.lostAt === null) {
-    machine.known = new Set(machine.known);
+    keepKnown(machine);
     machine.lostAt = now;
   }
   const peers = [...all.values()].filter(

@@ -81,6 +81,15 @@ export class Model {
     return known?.[1] ?? false;
   }
 
+  /**
+   * Whether a zone has served all the time since. One that was raised after
+   * it last heard anything cannot know of it, and neither need its peers.
+   */
+  servedSince(uuid: string, time: number): boolean {
+    const later = this.#states.get(uuid)?.filter(([at]) => at > time) ?? [];
+    return this.servedAt(uuid, time) && later.every(([, serves]) => serves);
+  }
+
   put(zone: ZoneRecord): void {
     const states = this.#states.get(zone.uuid) ?? [];
     states.push([this.now, zone.state !== 'down']);

@@ -18,7 +18,7 @@ import type { ZoneRecord } from '../../services/napi-nat/zone/record.js';
 import { drained, undrained } from '../../services/napi-nat/zone/states.js';
 import { announcements, violations } from './invariants.js';
 import { CONFIG, Leader } from './leader.js';
-import { live, type Machine, newMachine } from './machines.js';
+import { keepKnown, live, type Machine, newMachine } from './machines.js';
 import { type Fabric, Model } from './model.js';
 
 const ROUND_MS = 200;
@@ -159,7 +159,7 @@ class Story {
       if (machine.alive) {
         machine.leasedUntil = this.now;
         machine.foundAt = this.now;
-      }
+      } else keepKnown(machine);
       return machine.alive ? 'start' : 'crash';
     }
     if (dice < 0.72) {
