@@ -46,13 +46,18 @@ function invalid(errors: FieldError[]): ServiceError {
   });
 }
 
-/** No two zones may have one UL3 or one external IP. */
+/**
+ * No two zones may have one UL3 or one external IP, nor be on one compute node
+ * ("no more than one per CN", RFD 158): both would be lost with it.
+ */
 function refuseClash(zone: ZoneRecord, others: readonly ZoneRecord[]): void {
   const errors = others
     .filter((other) => other.uuid !== zone.uuid)
     .flatMap((other) =>
-      (['ul3_ip', 'external_ip'] as const)
-        .filter((field) => other[field] === zone[field])
+      (['ul3_ip', 'external_ip', 'server_uuid'] as const)
+        .filter((field) => {
+          return zone[field] !== undefined && other[field] === zone[field];
+        })
         .map((field) =>
           invalidParameter(field, `${zone[field]} is zone ${other.uuid}'s`),
         ),
@@ -62,7 +67,8 @@ function refuseClash(zone: ZoneRecord, others: readonly ZoneRecord[]): void {
 
 /**
  * Registers a zone. It is `new` until it gives its first sign of life.
- * @throws ServiceError 422: its UUID, UL3 or external IP is another zone's
+ * @throws ServiceError 422: its UUID, UL3, external IP or compute node is
+ *   another zone's
  */
 export async function registerZone(
   ctx: NapiContext,
@@ -124,7 +130,8 @@ function changed(before: ZoneRecord, update: ZoneUpdate): ZoneRecord {
 
 /**
  * Changes a zone. Draining takes no work away; it brings no new.
- * @throws ServiceError 404; 422 when the UL3 or external IP is another zone's
+ * @throws ServiceError 404; 422 when the UL3, external IP or compute node is
+ *   another zone's
  */
 export async function updateZone(
   ctx: NapiContext,

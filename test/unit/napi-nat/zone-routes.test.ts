@@ -65,6 +65,15 @@ test('a zone that makes no sense is refused, field by field', async (t) => {
     "another zone's external IP",
   );
   const path = `/nat_zones/${uuid}`;
+  const server_uuid = randomUUID();
+  await client.put(path, { body: { server_uuid } });
+  const other = { ul3_ip: '192.168.12.9', external_ip: '3.0.0.9' };
+  t.equal(
+    await post({ ...other, server_uuid }),
+    '422 InvalidParameters server_uuid',
+    'one zone on a compute node',
+  );
+  t.match(await post(other), /"state":"new"/, 'elsewhere, or not said where');
   t.equal(
     await said(client.put(path, { body: { action: 'explode' } })),
     '422 InvalidParameters action',
