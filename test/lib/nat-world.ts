@@ -15,6 +15,7 @@ import { silentLogger } from '#lib/service/log.js';
 import { createApp } from '../../services/napi-nat/app.js';
 import type { NapiConfig } from '../../services/napi-nat/config.js';
 import { temporaryDirectory } from './tmp.js';
+import { until } from './until.js';
 
 export const ADMIN = '00000000-0000-4000-8000-0000000000ad';
 export const PUBLIC_NETWORK = '00000000-0000-4000-8000-0000000000b0';
@@ -296,20 +297,6 @@ export async function addZone(
     ...(at.cn === undefined ? {} : { server_uuid: at.cn }),
   });
   return { uuid, ip: at.ip, port: at.port, kill, lag, revive: open };
-}
-
-/** Asks until the answer suits; bounded, so that a test ends. */
-export async function until<T>(
-  what: string,
-  ask: () => Promise<T>,
-  suits: (value: T) => boolean,
-): Promise<T> {
-  for (let i = 0; i < 400; i++) {
-    const value = await ask();
-    if (suits(value)) return value;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  throw new Error(`waited in vain for ${what}`);
 }
 
 /** Waits for a zone's state. */

@@ -25,12 +25,12 @@ import {
   type NatWorld,
   PUBLIC_NETWORK,
   startWorld,
-  until,
   uuidOf,
   type WorldOptions,
   zoneState,
 } from '#test/nat-world.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import { until } from '#test/until.js';
 
 const [OWNER, VM, OLD_ZONE] = [uuidOf(1, 1), uuidOf(2, 1), uuidOf(2, 9)];
 const [CN, OLD_CN] = [uuidOf(9, 1), uuidOf(9, 2)];

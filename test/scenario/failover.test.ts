@@ -14,10 +14,10 @@ import {
   addZone,
   type NatWorld,
   startWorld,
-  until,
   uuidOf,
   zoneState,
 } from '#test/nat-world.js';
+import { until } from '#test/until.js';
 
 interface PublicView {
   ip: string;

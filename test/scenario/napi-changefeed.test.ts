@@ -16,9 +16,9 @@ import {
   type NatWorld,
   PUBLIC_NETWORK,
   startWorld,
-  until,
   uuidOf,
 } from '#test/nat-world.js';
+import { until } from '#test/until.js';
 
 type Item = Record<string, unknown> & {
   changeKind: { resource: string; subResources: string[] };

@@ -10,10 +10,10 @@
 import { once } from 'node:events';
 import test from 'tape';
 import { napiConfig, PUBLIC_NETWORK } from '#test/napi-config.js';
-import { until } from '#test/nat-world.js';
 import { freshAddress, testServer } from '#test/postgres.js';
 import { startService } from '#test/service-process.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import { until } from '#test/until.js';
 
 test('a lost store is 503 until it is there again', async (t) => {
   const directory = temporaryDirectory(t);

@@ -20,6 +20,7 @@ import { createLogger, silentLogger } from '#lib/service/log.js';
 import { napiConfig } from '#test/napi-config.js';
 import { startService } from '#test/service-process.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import { until } from '#test/until.js';
 
 /** Two authorities; the server and one client of the first. */
 class Authority {
@@ -59,10 +60,6 @@ class Authority {
     );
     return { cert, key, ca: this.ca };
   }
-}
-
-async function until(what: () => boolean): Promise<void> {
-  while (!what()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 function subscriber(t: Test, url: string, files: TlsFiles) {
@@ -143,9 +140,12 @@ test('napi-nat takes only clients of its authority', async (t) => {
 
   const welcome = subscriber(t, url, good);
   const stranger = subscriber(t, url, bad);
-  await until(() => welcome.status().connected && stranger.seen.ends > 1);
+  await until(
+    'one in, one out',
+    () => welcome.status().connected && stranger.seen.ends > 1,
+  );
   await client.post('/nic_tags', { body: { name: 'tag_of_this_test' } });
-  await until(() => welcome.seen.ids.length > 0);
+  await until('an event', () => welcome.seen.ids.length > 0);
   t.deepEqual(welcome.seen.ids, ['tag_of_this_test']);
   t.equal(stranger.status().connections, 0, 'a stranger never got in');
 });

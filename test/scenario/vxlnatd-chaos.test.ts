@@ -15,19 +15,12 @@ import { ZONES } from '#test/addresses.js';
 import { FakeEngine } from '#test/fake-engine.js';
 import { MiniNapi } from '#test/mini-napi.js';
 import { type Rng, seededRng, seedOfRun } from '#test/rng.js';
+import { until } from '#test/until.js';
 import { App } from '../../services/vxlnatd/app.js';
 import { completeConfig } from '../../services/vxlnatd/config.js';
 
 const clock = systemClock();
 const ROUNDS = 150;
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = clock.monotonic() + 30_000;
-  while (!holds()) {
-    if (clock.monotonic() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 async function startZone(t: Test, napi: MiniNapi) {
   const engine = new FakeEngine();

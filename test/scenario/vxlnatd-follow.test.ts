@@ -19,6 +19,7 @@ import { ZONES } from '#test/addresses.js';
 import { FakeEngine } from '#test/fake-engine.js';
 import { MiniNapi } from '#test/mini-napi.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import { until } from '#test/until.js';
 import { App } from '../../services/vxlnatd/app.js';
 import { type Config, completeConfig } from '../../services/vxlnatd/config.js';
 
@@ -26,15 +27,6 @@ const ME = ZONES[1];
 const OTHER = ZONES[2];
 const log = silentLogger();
 const clock = systemClock();
-
-/** Waits until something holds; a test that waits in vain fails. */
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = clock.monotonic() + 20_000;
-  while (!holds()) {
-    if (clock.monotonic() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 /** RFD 158's set-up: two fabrics, one public IP here, one there. */
 async function setUp(t: Test): Promise<MiniNapi> {

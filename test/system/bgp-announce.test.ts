@@ -9,6 +9,7 @@
  */
 
 import test, { type Test } from 'tape';
+import { until } from '#test/until.js';
 import {
   AIP,
   type BgpLab,
@@ -16,7 +17,6 @@ import {
   type RouterName,
   SNAT,
   startLab,
-  until,
   ZONES,
 } from './bgp-lab.js';
 

@@ -9,7 +9,8 @@
  */
 
 import test from 'tape';
-import { AIP, lostWhile, SNAT, startLab, until, ZONES } from './bgp-lab.js';
+import { until } from '#test/until.js';
+import { AIP, lostWhile, SNAT, startLab, ZONES } from './bgp-lab.js';
 
 const skip = process.getuid?.() !== 0 && 'needs root';
 
@@ -18,7 +19,7 @@ test('a link that is lost is noticed by BFD', { skip }, async (t) => {
   await lab.startZone('z2');
   await lab.waysAre(AIP, 'z1');
   await lostWhile(t, lab, 'external link lost', async () => {
-    lab.ip(`-n ${lab.ns('sw')} link set ext-z1 down`);
+    lab.ip('sw', 'link set ext-z1 down');
     await lab.order('place', AIP, ZONES.z2.uuid);
     await lab.waysAre(AIP, 'z2');
   });

@@ -10,7 +10,8 @@
  */
 
 import test, { type Test } from 'tape';
-import { AIP, BgpLab, type RouterName, until } from './bgp-lab.js';
+import { until } from '#test/until.js';
+import { AIP, BgpLab, type RouterName } from './bgp-lab.js';
 
 const skip = process.getuid?.() !== 0 && 'needs root';
 /** Addresses of the Internet's host; paths are chosen by destination. */
@@ -51,7 +52,7 @@ async function run(t: Test, io: 'xdp' | 'af_xdp'): Promise<void> {
   await lab.startControl();
   await lab.startFrr();
   lab.startBird();
-  await lab.startZone('z1', { io, xdp: { pins: lab.mountPins() } });
+  await lab.startZone('z1', { io, xdp: { pins: `${lab.mountPins()}/zone` } });
   await lab.waysAre(AIP, 'z1');
   await ways(lab, 2);
   for (const source of ['10.0.4.10', '10.0.4.11']) {

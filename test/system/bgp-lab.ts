@@ -29,11 +29,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tape';
 import { temporaryDirectory } from '#test/tmp.js';
-import { Lab, lines } from './lab.js';
+import { until } from '#test/until.js';
+import { Lab, lines } from './lab/lab.js';
 
 const DOCS = new URL('../../../docs/bgp.md', import.meta.url);
 const VXLNATD = new URL('../../services/vxlnatd/main.js', import.meta.url);
-const PINS = `/run/vxg${process.pid}`;
 const CONTROL = ['192.168.12.9', '8080', '1296'];
 const NAMES = ['cn', 'ctl', 'z1', 'z2', 'r1', 'r2', 'inet', 'sw'];
 
@@ -64,18 +64,6 @@ export function example(heading: string): string {
   return block;
 }
 
-/** Waits until something holds; a test that waits in vain fails. */
-export async function until(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 function ended(child: ChildProcess): Promise<unknown> {
   return child.exitCode !== null || child.signalCode !== null
     ? Promise.resolve()
@@ -90,7 +78,7 @@ export class BgpLab extends Lab {
   #replies: AsyncIterator<string> | null = null;
 
   constructor(t: Test) {
-    super(`vxg${process.pid}`);
+    super('vxg');
     // Before the directory is gone, in which the processes are found.
     t.teardown(() => this.tearDown());
     this.directory = temporaryDirectory(t);
@@ -100,18 +88,9 @@ export class BgpLab extends Lab {
     return execFileSync('sh', ['-ec', script], { encoding: 'utf8' });
   }
 
-  /** A file system for what XDP leaves behind. */
-  mountPins(): string {
-    this.sh(`mkdir -p ${PINS}; mount -t bpf bpf ${PINS}`);
-    return `${PINS}/zone`;
-  }
-
   /** Namespaces and links; nothing runs in them yet. */
   build(queues = ''): void {
-    for (const name of NAMES) {
-      this.sh(`ip netns add ${this.ns(name)}
-        ip -n ${this.ns(name)} link set lo up`);
-    }
+    this.add(...NAMES);
     const sw = this.ns('sw');
     this.sh(`ip -n ${sw} link add br-und type bridge
       ip -n ${sw} link add br-ext type bridge
@@ -372,11 +351,6 @@ export class BgpLab extends Lab {
       this.sh(`test ! -e ${file} || kill -9 $(cat ${file}) || true`);
     }
     this.down();
-    this.sh(`umount ${PINS} 2>/dev/null || true
-      rmdir ${PINS} 2>/dev/null || true`);
-    for (const name of NAMES) {
-      this.sh(`ip netns del ${this.ns(name)} 2>/dev/null || true`);
-    }
   }
 }
 

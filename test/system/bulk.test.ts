@@ -10,20 +10,9 @@
  */
 
 import test, { type Test } from 'tape';
-import { Gateway } from './gateway-client.js';
-import {
-  A,
-  AIP,
-  C,
-  GATEWAY_UL3,
-  INTERNET,
-  Lab,
-  lines,
-  ROUTER_MAC,
-  VNET1_PUBLIC,
-} from './lab.js';
+import { AIP, Cloud, INTERNET } from './lab/cloud.js';
 
-const lab = new Lab(`vxbk${process.pid}`);
+const lab = new Cloud('vxbk');
 const root = process.getuid?.() === 0;
 const BYTES = 4_000_000;
 
@@ -44,47 +33,8 @@ function configure(words: string): void {
     ['c', 'vx1'],
   ] as const;
   for (const [name, device] of devices) {
-    lab.run(name, 'ethtool', '-K', device, ...words.split(' '));
+    lab.offload(name, device, words);
   }
-}
-
-async function open(underlay: string | null): Promise<Gateway> {
-  const gateway = await Gateway.open(
-    lab,
-    { max_flows: 4096 },
-    { underlay_interface: underlay, tun_name: 'vxn0' },
-  );
-  lab.ip(`-n ${lab.ns('gw')} route add 3.3.3.0/28 dev vxn0`);
-  const results = await gateway.apply([
-    { op: 'add_ul3', ip: GATEWAY_UL3 },
-    {
-      op: 'set_rule',
-      vnet: 1,
-      vlan: 0,
-      prefix: '10.4.4.0/22',
-      router_ip: '10.4.4.1',
-      router_mac: ROUTER_MAC,
-      public_ip: VNET1_PUBLIC,
-    },
-    {
-      op: 'set_one_to_one',
-      vnet: 1,
-      vlan: 0,
-      private_ip: C.ip,
-      public_ip: AIP,
-    },
-    ...[A, C].map(({ vnet, ip, mac, ul3 }) => ({
-      op: 'set_remote' as const,
-      vnet,
-      ip,
-      mac,
-      ul3_ip: ul3,
-      ul3_port: 4789,
-    })),
-  ]);
-  const errors = results.filter((result) => result.error !== null);
-  if (errors.length > 0) throw new Error(JSON.stringify(errors));
-  return gateway;
 }
 
 async function transfer(t: Test, from: string, to: string): Promise<void> {
@@ -101,15 +51,12 @@ const WAYS: [string, string | null][] = [
 
 test('bulk TCP', { skip: !root && 'needs root' }, async (t) => {
   lab.up();
-  for (const name of ['inet', 'c']) {
-    const server = lab.start(name, 'peer.js', 'serve');
-    for await (const _line of lines(server)) break;
-  }
+  for (const name of ['inet', 'c']) await lab.serve(name);
   for (const [links, words] of LINKS) {
     configure(words);
     for (const [way, underlay] of WAYS) {
       t.comment(`${links}, super-packets to a fabric go ${way}`);
-      const gateway = await open(underlay);
+      const gateway = await lab.open({ underlay_interface: underlay });
       await transfer(t, 'a', INTERNET);
       await transfer(t, 'inet', AIP);
       await transfer(t, 'a', AIP);

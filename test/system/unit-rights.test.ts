@@ -8,16 +8,15 @@
  * keep its program where the unit says, and leave nothing behind.
  */
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import test from 'tape';
+import test, { type Test } from 'tape';
 import { temporaryDirectory } from '#test/tmp.js';
-import { Lab } from './lab.js';
+import { Lab, sh } from './lab/lab.js';
 
-const lab = new Lab(`vxu${process.pid}`);
 const HOME = fileURLToPath(new URL('../../..', import.meta.url));
 const UNIT = join(HOME, 'sdcadm-plugin/systemd/vxlnatd.service');
 
@@ -31,35 +30,27 @@ function capabilities(): string {
     .join(',');
 }
 
-function sh(command: string): void {
-  execFileSync('sh', ['-ec', command], { stdio: 'pipe' });
-}
-
-function up(): void {
-  const [gw, peer] = [lab.ns('gw'), lab.ns('peer')];
-  sh(`
-    ip netns add ${gw}; ip netns add ${peer}
-    ip -n ${gw} link set lo up
-    for device in und ext; do
-      ip -n ${gw} link add $device type veth peer name $device netns ${peer}
-      ip -n ${gw} link set $device up; ip -n ${peer} link set $device up
-      ip netns exec ${peer} ethtool -K $device gro on
-    done
-    ip -n ${gw} addr add 192.168.12.6/24 dev und
-    ip -n ${gw} addr add 203.0.113.2/24 dev ext
-  `);
-}
-
-function down(): void {
-  for (const name of ['gw', 'peer']) sh(`ip netns del ${lab.ns(name)} || true`);
+function makeLab(t: Test): Lab {
+  const lab = new Lab('vxu');
+  t.teardown(() => lab.down());
+  lab.add('gw', 'peer');
+  for (const [device, address] of [
+    ['und', '192.168.12.6/24'],
+    ['ext', '203.0.113.2/24'],
+  ] as const) {
+    lab.cable({ at: 'gw', device, address }, { at: 'peer', device });
+    lab.takesXdp('peer', device);
+  }
+  return lab;
 }
 
 /** As the unit starts it; the mounts are this process's own. */
-function start(directory: string): ChildProcess {
+function start(lab: Lab, directory: string): ChildProcess {
   const rights = capabilities();
   const all = `-all,${rights}`;
-  return spawn('ip', [
-    ...['netns', 'exec', lab.ns('gw'), 'sh', '-ec'],
+  return lab.spawn('gw', [
+    'sh',
+    '-ec',
     `mount -t bpf bpf ${directory}/bpf; chown nobody ${directory}/bpf
      mknod ${directory}/tun c 10 200; chmod 666 ${directory}/tun
      mount --bind ${directory}/tun /dev/net/tun
@@ -88,8 +79,7 @@ test('the unit leaves vxlnatd what the fast path needs', {
   skip: process.getuid?.() !== 0 && 'needs root',
 }, async (t) => {
   const directory = temporaryDirectory(t);
-  up();
-  t.teardown(down);
+  const lab = makeLab(t);
   const config = {
     underlay: { interface: 'und', ip: '192.168.12.6' },
     external: { interface: 'ext', ip: '203.0.113.2' },
@@ -99,8 +89,7 @@ test('the unit leaves vxlnatd what the fast path needs', {
   sh(`mkdir ${directory}/bpf; chmod 755 ${directory}`);
   writeFileSync(`${directory}/vxlnatd.json`, JSON.stringify(config));
   writeFileSync(`${directory}/rules`, '# none\n');
-  const child = start(directory);
-  t.teardown(() => child.kill('SIGKILL'));
+  const child = start(lab, directory);
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const said = await records(child);
   t.equal(said.get('packets go by xdp')?.['path'], 'xdp');

@@ -27,6 +27,7 @@ import {
   memoryJournal,
   networkEvent,
 } from '#test/memory-journal.js';
+import { until } from '#test/until.js';
 
 const RESOURCES = [
   {
@@ -107,15 +108,6 @@ function follow(
   });
   subscriber.start();
   return { subscriber, items, ids: () => items.map((item) => item.id), gaps };
-}
-
-/** Waits for what other parties bring about; fails the test after 10 s. */
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000; i += 1) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`never happened: ${what}`);
 }
 
 /** A TCP relay whose line can be cut, and kept from being made again. */

@@ -28,6 +28,7 @@ import {
   memoryJournal,
   networkEvent,
 } from '#test/memory-journal.js';
+import { until } from '#test/until.js';
 
 /** Of npm `changefeed`, what is used here; it has no types. */
 interface StockItem {
@@ -105,10 +106,6 @@ async function ourPublisher(
 // The stock listener leaves a timer and a socket behind when it is closed.
 test.onFinish(() => process.exit());
 
-async function until(what: () => boolean): Promise<void> {
-  while (!what()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
 function stockListener(url: string, kinds: object) {
   const listener = stock.createListener({
     log: silentLogger(),
@@ -140,14 +137,14 @@ test('the stock listener of one resource, version 1', async (t) => {
   const seen = stockListener(url, {
     changeKind: { resource: 'network', subResources: ['create'] },
   });
-  await until(() => seen.bootstraps.length > 0);
+  await until('a bootstrap', () => seen.bootstraps.length > 0);
   t.deepEqual(seen.bootstraps, [NETWORK]);
   journal.commit(
     networkEvent('a'),
     networkEvent('b', ['delete'], null),
     networkEvent('c'),
   );
-  await until(() => seen.items.length === 2);
+  await until('two items', () => seen.items.length === 2);
   t.deepEqual(
     seen.items.map(({ changedResourceId }) => changedResourceId),
     ['a', 'c'],
@@ -170,14 +167,14 @@ test('the stock listener of two resources bootstraps again after a loss', async 
       { resource: 'nic', subResources: ['delete'] },
     ],
   });
-  await until(() => seen.bootstraps.length === 2);
+  await until('two bootstraps', () => seen.bootstraps.length === 2);
   t.deepEqual(seen.bootstraps, [NETWORK, NIC]);
   await first.stop();
   const { port } = new URL(first.url);
   await ourPublisher(t, journal, { port: Number(port) });
-  await until(() => seen.bootstraps.length === 4);
+  await until('two more', () => seen.bootstraps.length === 4);
   journal.commit(networkEvent('a'));
-  await until(() => seen.items.length === 1);
+  await until('an item', () => seen.items.length === 1);
   t.equal(seen.items[0]?.changedResourceId, 'a');
   seen.close();
 });
@@ -265,7 +262,7 @@ test('our subscriber at the stock publisher', async (t) => {
   });
   subscriber.start();
   t.teardown(() => subscriber.stop());
-  await until(() => bootstraps > 0);
+  await until('a bootstrap', () => bootstraps > 0);
   for (const [resource, id] of [
     ['network', 'a'],
     ['nic', 'b'],
@@ -277,11 +274,11 @@ test('our subscriber at the stock publisher', async (t) => {
       );
     });
   }
-  await until(() => subscriber.status().items === 2);
+  await until('two items', () => subscriber.status().items === 2);
   const before = bootstraps;
   t.ok(before >= 2, 'a change makes it fetch the state again');
   for (const socket of sockets) socket.destroy();
-  await until(() => subscriber.status().connections === 2);
+  await until('two connections', () => subscriber.status().connections === 2);
   t.equal(bootstraps, before + 1, 'so does a lost connection');
 });
 
@@ -328,7 +325,9 @@ test('a thousand listeners, and one that does not read', async (t) => {
   t.teardown(() => {
     for (const { socket } of [slow, ...all]) socket.terminate();
   });
-  await until(() => [slow, ...all].every(({ answered }) => answered));
+  await until('all answers', () =>
+    [slow, ...all].every(({ answered }) => answered),
+  );
   t.equal(listeners(), LISTENERS + 1);
   slow.socket.pause();
   // The kernel's buffers hold some of it, whatever their size.
@@ -338,7 +337,7 @@ test('a thousand listeners, and one that does not read', async (t) => {
     for (let i = 0; i < 16; i++) journal.commit({ ...large, resource: 'nic' });
     journal.commit(networkEvent('a'));
     sent++;
-    await until(() => all.every(({ items }) => items === sent));
+    await until('all items', () => all.every(({ items }) => items === sent));
   }
   t.pass(`all had all ${sent} changes while it was waited for, then let go`);
   t.ok(all.every(({ closed }) => !closed));

@@ -16,10 +16,10 @@ import {
   addNic,
   type NatWorld,
   startWorld,
-  until,
   uuidOf,
   type WorldOptions,
 } from '#test/nat-world.js';
+import { until } from '#test/until.js';
 
 const OWNER = uuidOf(1, 1);
 const OTHER = uuidOf(1, 2);

@@ -10,9 +10,9 @@ import {
   addFabric,
   addZone,
   startWorld,
-  until,
   uuidOf,
 } from '#test/nat-world.js';
+import { until } from '#test/until.js';
 
 type Body = Record<string, unknown>;
 const OWNER = uuidOf(1, 1);

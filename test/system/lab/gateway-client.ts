@@ -46,6 +46,19 @@ export class Gateway {
     return this.#call('apply', operations) as Promise<OperationResult[]>;
   }
 
+  /** @throws when one of them does not hold */
+  async must(operations: Operation[]): Promise<void> {
+    const errors = (await this.apply(operations)).filter(({ error }) => error);
+    if (errors.length > 0) throw new Error(JSON.stringify(errors));
+  }
+
+  /** What the engine has written to its log. */
+  said(): string[] {
+    return this.events.flatMap((event) =>
+      event.event === 'log' ? [`${event.level}: ${event.message}`] : [],
+    );
+  }
+
   stats(): Promise<StatsDto> {
     return this.#call('stats') as Promise<StatsDto>;
   }

@@ -5,15 +5,13 @@
 /** A zone of the daemon with its configuration, and two hosts that talk. */
 
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tape';
 import { temporaryDirectory } from '#test/tmp.js';
+import { FIXED, SERVER, SNAT } from './edge.js';
 import { lines } from './lab.js';
-import { ended, RULES, SERVER, sh, Zone } from './zone.js';
-
-const PEER = fileURLToPath(new URL('peer.js', import.meta.url));
+import { ended, rules, Zone } from './zone.js';
 
 export type Path = 'xdp' | 'af_xdp' | 'tun';
 
@@ -58,19 +56,13 @@ export async function setUpWorld(
   io: Path,
   more: object = {},
 ): Promise<World> {
-  const pins = `/run/vxr${process.pid}`;
-  t.teardown(() => {
-    sh(`umount ${pins} || true`);
-    rmSync(pins, { recursive: true, force: true });
-  });
-  mkdirSync(pins, { recursive: true });
-  sh(`mount -t bpf bpf ${pins}`);
   const lab = new Zone(t, 'vxr');
-  lab.up();
+  lab.publicVia('link');
   lab.likeNetworkCards();
+  const pins = lab.mountPins();
   const folder = temporaryDirectory(t);
-  const [rules, config] = [join(folder, 'rules'), join(folder, 'config')];
-  writeFileSync(rules, `bind 192.168.12.6\n${RULES}`);
+  const [file, config] = [join(folder, 'rules'), join(folder, 'config')];
+  writeFileSync(file, rules());
   writeFileSync(
     config,
     JSON.stringify({
@@ -82,16 +74,15 @@ export async function setUpWorld(
       ...more,
     }),
   );
-  const server = lab.start(lab.wan, PEER, 'serve');
-  await lines(server)[Symbol.asyncIterator]().next();
+  await lab.serve('wan');
   const talk = (ip: string) =>
-    new Talk(lab.start(lab.cn, PEER, 'keep', SERVER, ip));
+    new Talk(lab.start('cn', 'peer.js', 'keep', SERVER, ip));
   return {
     lab,
     folder,
     config,
-    start: () => lab.daemon('-c', config, '-f', rules),
-    talks: () => [talk('10.4.5.2'), talk('10.4.5.1')],
+    start: () => lab.daemon('-c', config, '-f', file),
+    talks: () => [talk(SNAT.private), talk(FIXED.private)],
     // The kernel keeps files of its own there.
     pinned: () => readdirSync(pins).filter((name) => !name.endsWith('.debug')),
   };
