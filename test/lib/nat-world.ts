@@ -72,7 +72,11 @@ export interface WorldOptions {
   config?: Partial<NapiConfig>;
 }
 
-function configOf(directory: string, options: WorldOptions): NapiConfig {
+/** The configuration of a world, on a store's directory. */
+export function worldConfig(
+  directory: string,
+  options: WorldOptions = {},
+): NapiConfig {
   const { sharing = 'per-owner', placement = 'spread' } = options;
   const { max_fabrics_per_public: most, on_join, pins } = options;
   const { aip_quota: quota } = options;
@@ -131,12 +135,19 @@ export async function startWorld(
   options: WorldOptions = {},
 ): Promise<NatWorld> {
   const directory = options.directory ?? temporaryDirectory(t);
-  const app = createApp(configOf(directory, options), {
+  const app = createApp(worldConfig(directory, options), {
     clock: systemClock(),
     log: silentLogger(),
   });
   const { http, svp } = await app.start();
   const url = `http://127.0.0.1:${http.port}`;
+  const world = { url, svp, ...talk(url), stop: () => app.stop() };
+  t.teardown(() => world.stop());
+  return world;
+}
+
+/** How a napi-nat is spoken to. */
+export function talk(url: string): Pick<NatWorld, 'call' | 'must'> {
   const call: NatWorld['call'] = async (method, path, body, headers = {}) => {
     const response = await fetch(`${url}${path}`, {
       method,
@@ -150,9 +161,7 @@ export async function startWorld(
       headers: response.headers,
     };
   };
-  const world: NatWorld = {
-    url,
-    svp,
+  return {
     call,
     async must(method, path, body) {
       const answer = await call(method, path, body);
@@ -160,10 +169,7 @@ export async function startWorld(
       const said = JSON.stringify(answer.body);
       throw new Error(`${method} ${path}: ${answer.status} ${said}`);
     },
-    stop: () => app.stop(),
   };
-  t.teardown(() => world.stop());
-  return world;
 }
 
 /** A fabric network of an owner; its gateway is .1. */

@@ -60,6 +60,8 @@ export interface JobRecord {
   ended?: number;
   /** Somebody wants it undone. */
   cancel?: true;
+  /** SAPI may be deleting the old NAT zone: nothing can lead back to it. */
+  retiring?: true;
   old?: OldZone;
   public_ip?: string;
   /** What the zones must have acknowledged before the switch. */

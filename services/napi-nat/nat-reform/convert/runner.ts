@@ -109,7 +109,7 @@ export class ConversionRunner {
     }
   }
 
-  async #step(job: JobRecord): Promise<void> {
+  #step(job: JobRecord): Promise<unknown> {
     const { ctx, waiting } = this.#options;
     switch (job.step) {
       case 'allocate':
@@ -125,14 +125,22 @@ export class ConversionRunner {
     }
   }
 
-  async #retire(job: JobRecord): Promise<void> {
+  /**
+   * Deletes the old NAT zone. That it may be going is written before SAPI is
+   * asked: a process that dies in between must not lead anybody back to it.
+   */
+  async #retire(before: JobRecord): Promise<unknown> {
     const { ctx, sapi } = this.#options;
-    if (job.old === undefined) return finish(ctx, job, 'converted');
-    const { uuid } = job.old;
+    if (before.old === undefined) return finish(ctx, before, 'converted');
+    const { uuid } = before.old;
     if (sapi === null) {
       const message = `no SAPI is configured: delete NAT zone ${uuid} by hand`;
-      return finish(ctx, job, message);
+      return finish(ctx, before, message);
     }
+    const job = await stepOf(ctx, before, async (read) => ({
+      job: { ...read.job, retiring: true },
+    }));
+    if (job === null) return;
     try {
       await sapi.del(`/instances/${uuid}`);
     } catch (error) {
@@ -141,14 +149,25 @@ export class ConversionRunner {
       if (status >= 500 || status === 408 || status === 429) {
         return this.#retireLater(job, message);
       }
-      const why = `SAPI refuses to delete NAT zone ${uuid}: ${message}`;
-      if (status !== 404) throw new StepFailure(why);
+      if (status !== 404) return this.#refused(job, before, message);
     }
     return finish(ctx, job, `NAT zone ${uuid} is deleted`);
   }
 
+  /** Asked once and refused: it is there. Asked before: nobody can tell. */
+  async #refused(job: JobRecord, before: JobRecord, message: string) {
+    const { ctx } = this.#options;
+    const why = `SAPI refuses to delete NAT zone ${job.old?.uuid}: ${message}`;
+    if (before.retiring === true) return finish(ctx, job, `${why}: see to it`);
+    await stepOf(ctx, job, async (read) => {
+      const { retiring: _retiring, ...kept } = read.job;
+      return { job: kept };
+    });
+    throw new StepFailure(why);
+  }
+
   /** Whether SAPI has done it is not known: asked again, it says. */
-  #retireLater(job: JobRecord, message: string): Promise<void> {
+  #retireLater(job: JobRecord, message: string): Promise<unknown> {
     const { ctx } = this.#options;
     const now = ctx.clock.now();
     return stepOf(ctx, job, async (read) => ({

@@ -37,7 +37,8 @@ export class StepFailure extends Error {}
 
 /**
  * Changes a job and, if it says so, its network.
- * @param build given what is there now; null: the job is no longer at this step
+ * @param build given what is there now
+ * @returns the job as written; null: it is no longer at this step
  */
 export async function stepOf(
   ctx: NapiContext,
@@ -45,14 +46,14 @@ export async function stepOf(
   build: (
     read: Read,
   ) => Promise<{ job: JobRecord; network?: NetworkRecord; changes?: Changes }>,
-): Promise<void> {
-  await commit(ctx, async () => {
+): Promise<JobRecord | null> {
+  return commit(ctx, async () => {
     const stored = await getJob(ctx, before.uuid);
     const network = await findNetwork(ctx, before.network_uuid);
     const { step, execution, cancel } = stored.value;
     const same = step === before.step && execution === before.execution;
     if (!same || cancel !== before.cancel) {
-      return { changes: noChanges(), result: undefined };
+      return { changes: noChanges(), result: null };
     }
     if (network === null) throw new StepFailure('the network is gone');
     const built = await build({ job: stored.value, network });
@@ -61,7 +62,7 @@ export async function stepOf(
     const own = { requests, events: [] };
     return {
       changes: merge(own, built.changes ?? noChanges()),
-      result: undefined,
+      result: built.job,
     };
   });
 }
@@ -114,7 +115,10 @@ function next(
  * Zone, public IP and rule: every zone learns the rule, nobody uses it yet.
  * The router keeps the MAC of the old NAT zone's NIC, which instances know.
  */
-export function allocate(ctx: NapiContext, before: JobRecord): Promise<void> {
+export function allocate(
+  ctx: NapiContext,
+  before: JobRecord,
+): Promise<unknown> {
   return stepOf(ctx, before, async ({ job, network: { value } }) => {
     const fabric = routableFabric(value);
     if (fabric === null) throw new StepFailure('it has no gateway any more');
@@ -141,7 +145,7 @@ export function sync(
   ctx: NapiContext,
   before: JobRecord,
   waiting: (position: number) => string[] | null,
-): Promise<void> {
+): Promise<unknown> {
   return stepOf(ctx, before, async ({ job }) => {
     const position = job.position ?? ctx.store.journal.position();
     const lagging = waiting(position);
@@ -159,7 +163,10 @@ export function sync(
 }
 
 /** The default router's row leads to the zone, and everybody is told. */
-export function switchOver(ctx: NapiContext, before: JobRecord): Promise<void> {
+export function switchOver(
+  ctx: NapiContext,
+  before: JobRecord,
+): Promise<unknown> {
   return stepOf(ctx, before, async ({ job, network: { value } }) => {
     const ledger = await readLedger(ctx.store);
     const rule = ruleOf(value);
@@ -200,7 +207,7 @@ export function switchOver(ctx: NapiContext, before: JobRecord): Promise<void> {
 const SETTLE_MS = 30_000;
 
 /** The old NAT zone serves who has not heard yet, for a bounded time. */
-export function settle(ctx: NapiContext, before: JobRecord): Promise<void> {
+export function settle(ctx: NapiContext, before: JobRecord): Promise<unknown> {
   return stepOf(ctx, before, async ({ job, network: { value } }) => {
     const { objects } = await ctx.store.findObjects(
       EVENT_BUCKET,
@@ -225,7 +232,7 @@ export function finish(
   ctx: NapiContext,
   before: JobRecord,
   message: string,
-): Promise<void> {
+): Promise<unknown> {
   return stepOf(ctx, before, async ({ job, network: { value } }) => {
     const { nat_reform_job: _job, ...network } = value;
     const now = ctx.clock.now();

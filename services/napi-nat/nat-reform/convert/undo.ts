@@ -27,8 +27,12 @@ import { findOldZone } from './steps.js';
 async function whyNot(
   ctx: NapiContext,
   network: NetworkRecord,
+  job: JobRecord,
 ): Promise<string | null> {
   if (network.nat_reform_public === undefined) return null;
+  if (job.retiring === true) {
+    return 'SAPI has been asked to delete the old NAT zone';
+  }
   if ((await findOldZone(ctx, network)) === null) {
     return 'the old NAT zone is gone';
   }
@@ -79,7 +83,7 @@ export async function undo(
         const requests = [putJob(ended, _etag)];
         return { changes: { requests, events: [] }, result: ended };
       }
-      const obstacle = await whyNot(ctx, stored.value);
+      const obstacle = await whyNot(ctx, stored.value, job);
       const rule = ruleOf(stored.value);
       const { nat_reform_job: _job, ...without } = stored.value;
       const {
