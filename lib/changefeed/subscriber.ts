@@ -9,7 +9,7 @@
 
 import { WebSocket } from 'ws';
 import type { Clock, Timer } from '#lib/clock.js';
-import type { Tls } from '#lib/http/tls.js';
+import type { TlsSource } from '#lib/http/tls.js';
 import type { Logger } from '#lib/service/log.js';
 import { type Backoff, type BackoffOptions, createBackoff } from './backoff.js';
 import {
@@ -24,7 +24,7 @@ export interface SubscriberOptions {
   /** Base URL of the publisher, such as `http://127.0.0.1:8080`. */
   url: string;
   /** For an https URL: who is trusted, and who this is. */
-  tls?: Tls | undefined;
+  tls?: TlsSource | undefined;
   /** Unique among the publisher's listeners. */
   instance: string;
   service: string;
@@ -147,7 +147,7 @@ class ResumingSubscriber implements Subscriber {
     target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
     target.pathname = `${target.pathname.replace(/\/$/, '')}/changefeeds`;
     const socket = new WebSocket(target, {
-      ...this.#options.tls,
+      ...this.#options.tls?.current(),
       headers: { 'accept-version': '~2' },
       perMessageDeflate: false,
       maxPayload: MAX_FRAME,

@@ -18,7 +18,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { type ErrorBody, ServiceError } from '#lib/errors.js';
 import type { Logger } from '#lib/service/log.js';
-import type { Tls } from './tls.js';
+import type { TlsSource } from './tls.js';
 
 export interface HttpClientOptions {
   /** Base URL; its path is put before every path. */
@@ -26,7 +26,7 @@ export interface HttpClientOptions {
   /** Limit for a whole exchange, in milliseconds. */
   timeoutMs: number;
   /** For an https URL: who is trusted, and who this is. */
-  tls?: Tls | undefined;
+  tls?: TlsSource | undefined;
   log?: Logger;
   /** Sent with every request. */
   headers?: Record<string, string>;
@@ -66,7 +66,7 @@ export class HttpClient {
     const agent = { keepAlive: true, maxSockets: 64 };
     this.#agent =
       this.#base.protocol === 'https:'
-        ? new HttpsAgent({ ...agent, ...options.tls })
+        ? new HttpsAgent(agent)
         : new HttpAgent(agent);
   }
 
@@ -126,6 +126,7 @@ export class HttpClient {
       const request: ClientRequest = send(url, {
         method,
         agent: this.#agent as HttpAgent,
+        ...this.#options.tls?.current(),
         headers: this.#headers(call, payload),
         signal: AbortSignal.timeout(limitMs),
       });

@@ -21,6 +21,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Server as TlsServer } from 'node:tls';
 import restify from 'restify';
 import { type Clock, systemClock } from '#lib/clock.js';
 import { ServiceError } from '#lib/errors.js';
@@ -30,7 +31,7 @@ import { checkAccept, checkVersion } from './negotiate.js';
 import { render } from './reply.js';
 import { isUnexpected, replyError } from './reply-error.js';
 import { type Matched, mergeParams, toRequest } from './request.js';
-import type { Tls } from './tls.js';
+import type { TlsSource } from './tls.js';
 import type {
   HttpServer,
   Method,
@@ -59,6 +60,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     ...({ maxParamLength: MAX_PARAMETER } as object),
     ...(options.tls === undefined ? {} : secured(options.tls)),
   });
+  if (options.tls !== undefined) renew(server, options.tls);
   // restify repeats its inner server's errors; `listen` rejects with them.
   server.on('error', (error: Error) =>
     options.log.debug({ err: error }, 'HTTP server error'),
@@ -90,9 +92,21 @@ export function createHttpServer(options: ServerOptions): HttpServer {
 }
 
 /** restify's names for TLS. */
-function secured({ cert, key, ca }: Tls): object {
+function secured(tls: TlsSource): object {
+  const { cert, key, ca } = tls.current();
   const authorities = { ca, requestCert: true, rejectUnauthorized: true };
   return { certificate: cert, key, ...(ca === undefined ? {} : authorities) };
+}
+
+/** Each connection begins with the files as they are. */
+function renew(server: restify.Server, tls: TlsSource): void {
+  const inner = server.server as unknown as TlsServer;
+  let taken = tls.current();
+  inner.prependListener('connection', () => {
+    const current = tls.current();
+    if (current !== taken) inner.setSecureContext({ ...current });
+    taken = current;
+  });
 }
 
 /** restify would trace whole requests, whose headers hold signatures. */

@@ -5,13 +5,15 @@
 /**
  * TLS as configuration files name it: PEM files of a certificate, its key, and
  * the authorities that the other side's certificate must come from. A server
- * with authorities takes only clients that have such a certificate.
+ * with authorities takes only clients that have such a certificate. Files that
+ * are replaced are taken for new connections, without a restart.
  */
 
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { UsageError } from '#lib/errors.js';
+import type { Logger } from '#lib/service/log.js';
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -58,7 +60,7 @@ function read(where: string, file: string): Buffer {
  * @param where the place in the configuration, for errors
  * @throws UsageError naming the place and the file
  */
-export function readTls(where: string, files: TlsFiles): Tls {
+function readTls(where: string, files: TlsFiles): Tls {
   const tls: Tls = {};
   for (const name of ['cert', 'key', 'ca'] as const) {
     const file = files[name];
@@ -83,4 +85,51 @@ export function readTls(where: string, files: TlsFiles): Tls {
     );
   }
   return tls;
+}
+
+/** TLS files as they are now. */
+export class TlsSource {
+  readonly #where: string;
+  readonly #files: TlsFiles;
+  readonly #log: Logger;
+  #stamp: string;
+  #tls: Tls;
+
+  /** @throws UsageError naming the place and the file */
+  constructor(where: string, files: TlsFiles, log: Logger) {
+    this.#where = where;
+    this.#files = files;
+    this.#log = log;
+    this.#stamp = stampOf(files);
+    this.#tls = readTls(where, files);
+  }
+
+  /**
+   * What the files hold, the same object until one of them is replaced. Where
+   * they do not fit together, such as a certificate whose key is yet to come,
+   * what was there before is kept until they do.
+   */
+  current(): Tls {
+    const stamp = stampOf(this.#files);
+    if (stamp === this.#stamp) return this.#tls;
+    this.#stamp = stamp;
+    const where = this.#where;
+    try {
+      this.#tls = readTls(where, this.#files);
+      this.#log.info({ where }, 'TLS files were replaced');
+    } catch (err) {
+      this.#log.warn({ err, where }, 'TLS files are not taken');
+    }
+    return this.#tls;
+  }
+}
+
+/** Differs when a file was written, replaced, or is gone. */
+function stampOf({ cert, key, ca }: TlsFiles): string {
+  return [cert, key, ca]
+    .map((file) => {
+      const found = file && statSync(file, { throwIfNoEntry: false });
+      return found ? `${found.ino} ${found.mtimeMs} ${found.size}` : '-';
+    })
+    .join();
 }

@@ -11,7 +11,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
-import type { Tls } from './tls.js';
+import type { TlsSource } from './tls.js';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
 
@@ -72,7 +72,7 @@ export interface ServerOptions {
   name: string;
   log: Logger;
   /** HTTPS; with `ca` only for clients with such a certificate. */
-  tls?: Tls | undefined;
+  tls?: TlsSource | undefined;
   /**
    * Which source wins when one name is in several. NAPI: route, query, body.
    * CloudAPI: body, query, route (facts: triton-napi 1.1, cloudapi 1.1).

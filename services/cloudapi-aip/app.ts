@@ -16,7 +16,7 @@
 import type { Clock } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
 import { createHttpServer } from '#lib/http/server.js';
-import { readTls } from '#lib/http/tls.js';
+import { TlsSource } from '#lib/http/tls.js';
 import type { HttpServer, Request, Route } from '#lib/http/types.js';
 import type { Logger } from '#lib/service/log.js';
 import { packageVersion } from '#lib/service/run.js';
@@ -150,7 +150,9 @@ export function createApp(config: Config, log: Logger, clock: Clock): App {
   const accounts = openAccounts(config, log, clock);
   const client = new HttpClient({
     url: config.napi_nat.url,
-    tls: config.napi_nat.tls && readTls('/napi_nat/tls', config.napi_nat.tls),
+    tls:
+      config.napi_nat.tls &&
+      new TlsSource('/napi_nat/tls', config.napi_nat.tls, log),
     timeoutMs: config.napi_nat.timeout_ms ?? NAPI_TIMEOUT_MS,
   });
   const backendFor = (request: Request): AipBackend =>
@@ -174,7 +176,7 @@ export function createApp(config: Config, log: Logger, clock: Clock): App {
   const server = createHttpServer({
     name: `cloudapi/${version}`,
     log,
-    tls: tls && readTls('/listen/tls', tls),
+    tls: tls && new TlsSource('/listen/tls', tls, log),
     precedence: ['body', 'query', 'route'],
     versions: AIP_VERSIONS,
     maxBodyBytes: MAX_BODY_BYTES,

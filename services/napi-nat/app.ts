@@ -33,8 +33,8 @@ import { createPublisher, type Publisher } from '#lib/changefeed/index.js';
 import type { Clock } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
 import { createHttpServer } from '#lib/http/server.js';
-import { readTls } from '#lib/http/tls.js';
-import type { HttpServer } from '#lib/http/types.js';
+import { TlsSource } from '#lib/http/tls.js';
+import type { HttpServer, Route } from '#lib/http/types.js';
 import { createLifecycle } from '#lib/service/lifecycle.js';
 import type { Logger } from '#lib/service/log.js';
 import { packageVersion } from '#lib/service/run.js';
@@ -93,6 +93,8 @@ export interface AppDeps {
   /** [0,1); the system's unless a test gives another. */
   random?: () => number;
   uuid?: () => string;
+  /** Gives the store; the configured one is opened unless a test gives it. */
+  openStore?: typeof openStore;
 }
 
 export interface Bound {
@@ -103,6 +105,8 @@ export interface Bound {
 export interface App {
   /** Resolves when everything is served. @throws why it cannot be */
   start(): Promise<Bound>;
+  /** What is served; empty before the start. */
+  routes(): readonly Route[];
   stop(): Promise<void>;
 }
 
@@ -117,6 +121,7 @@ interface Parts {
   /** Ends what follows AIPs in the background. */
   stopAips: () => void;
   server: HttpServer;
+  routes: readonly Route[];
 }
 
 function contextOf(
@@ -184,7 +189,7 @@ function serverOf(ctx: NapiContext, metrics: NapiMetrics): HttpServer {
   return createHttpServer({
     name: SERVER_NAME,
     log: ctx.log,
-    tls: tls && readTls('/listen/tls', tls),
+    tls: tls && new TlsSource('/listen/tls', tls, ctx.log),
     precedence: ['route', 'query', 'body'],
     versions: VERSIONS,
     maxBodyBytes: MAX_BODY_BYTES,
@@ -213,7 +218,7 @@ function assemble(ctx: NapiContext): Parts {
   const journal = store.journal;
   const metrics = createNapiMetrics({ journal, publisher, monitor, svp });
   const server = serverOf(ctx, metrics);
-  server.add([
+  const routes = [
     ...pingRoutes(ctx),
     ...metrics.routes,
     ...publisher.routes(),
@@ -232,7 +237,8 @@ function assemble(ctx: NapiContext): Parts {
     ...dataplaneRoutes(ctx),
     ...ul3MappingRoutes(ctx),
     ...jobRoutes(ctx),
-  ]);
+  ];
+  server.add(routes);
   server.onUpgrade((request, socket, head) =>
     publisher.handleUpgrade(request, socket, head),
   );
@@ -241,7 +247,17 @@ function assemble(ctx: NapiContext): Parts {
     forgetting.cancel();
     progress.stop();
   };
-  return { ctx, publisher, monitor, runner, lease, svp, stopAips, server };
+  return {
+    ctx,
+    publisher,
+    monitor,
+    runner,
+    lease,
+    svp,
+    stopAips,
+    server,
+    routes,
+  };
 }
 
 /**
@@ -250,12 +266,13 @@ function assemble(ctx: NapiContext): Parts {
  */
 export function createApp(config: NapiConfig, deps: AppDeps): App {
   const lifecycle = createLifecycle(deps.log);
+  let parts: Parts | undefined;
 
   async function start(): Promise<Bound> {
     const { clock, log } = deps;
-    const store = await openStore(config.store, { clock, log });
+    const open = deps.openStore ?? openStore;
+    const store = await open(config.store, { clock, log });
     const bound: Partial<Bound> = {};
-    let parts: Parts | undefined;
     lifecycle.add({ name: 'store', stop: () => store.close() });
     lifecycle.add({
       name: 'initial data',
@@ -312,5 +329,9 @@ export function createApp(config: NapiConfig, deps: AppDeps): App {
     return bound as Bound;
   }
 
-  return { start, stop: () => lifecycle.stop() };
+  return {
+    start,
+    routes: () => parts?.routes ?? [],
+    stop: () => lifecycle.stop(),
+  };
 }

@@ -31,7 +31,7 @@
  */
 
 import type { Clock } from '#lib/clock.js';
-import { readTls } from '#lib/http/tls.js';
+import { TlsSource } from '#lib/http/tls.js';
 import { formatIpv4 } from '#lib/net/ipv4.js';
 import { formatMac } from '#lib/net/mac.js';
 import type { Logger } from '#lib/service/log.js';
@@ -176,7 +176,8 @@ export function createSvpAgent(options: AgentOptions): SvpAgent {
       ? null
       : createFeed({
           url: config.napi.url,
-          tls: config.napi.tls && readTls('/napi/tls', config.napi.tls),
+          tls:
+            config.napi.tls && new TlsSource('/napi/tls', config.napi.tls, log),
           instance: config.cn_uuid ?? formatIpv4(config.underlay_ip),
           clock,
           random: options.random,

@@ -11,7 +11,7 @@
 import type { Item } from '#lib/changefeed/index.js';
 import { createSubscriber, type Subscriber } from '#lib/changefeed/index.js';
 import type { Clock } from '#lib/clock.js';
-import type { Tls } from '#lib/http/tls.js';
+import type { TlsSource } from '#lib/http/tls.js';
 import { type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
 import { type Mac, parseMac } from '#lib/net/mac.js';
 import { isVnet } from '#lib/net/vnet.js';
@@ -48,7 +48,7 @@ export function parseMapping(
 export interface FeedOptions {
   url: string;
   /** Unique among the publisher's listeners. */
-  tls: Tls | undefined;
+  tls: TlsSource | undefined;
   instance: string;
   clock: Clock;
   random: () => number;

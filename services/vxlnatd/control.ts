@@ -14,7 +14,7 @@ import {
 } from '#lib/changefeed/subscriber.js';
 import type { Clock, Timer } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
-import { readTls, type Tls } from '#lib/http/tls.js';
+import { TlsSource } from '#lib/http/tls.js';
 import type {
   Dataplane,
   Heartbeat,
@@ -56,7 +56,7 @@ export interface ControlOptions {
 export class ControlPlane {
   readonly follower: Follower;
   readonly #options: ControlOptions;
-  readonly #tls: Tls | undefined;
+  readonly #tls: TlsSource | undefined;
   readonly #http: HttpClient;
   readonly #beats: HttpClient;
   readonly #heartbeat: HeartbeatLoop;
@@ -69,7 +69,8 @@ export class ControlPlane {
   constructor(options: ControlOptions) {
     const { config, clock, log } = options;
     const url = config.napi?.url ?? '';
-    const tls = config.napi?.tls && readTls('/napi/tls', config.napi.tls);
+    const tls =
+      config.napi?.tls && new TlsSource('/napi/tls', config.napi.tls, log);
     this.#tls = tls;
     const { interval_ms: intervalMs } = config.heartbeat;
     this.#options = options;

@@ -10,10 +10,13 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { Test } from 'tape';
 import { systemClock } from '#lib/clock.js';
+import type { Route } from '#lib/http/types.js';
 import type { Dataplane } from '#lib/model/dataplane.js';
 import { silentLogger } from '#lib/service/log.js';
+import type { Store } from '#lib/store/types.js';
 import { createApp } from '../../services/napi-nat/app.js';
 import type { NapiConfig } from '../../services/napi-nat/config.js';
+import { openStore } from '../../services/napi-nat/store/open.js';
 import { temporaryDirectory } from './tmp.js';
 import { until } from './until.js';
 
@@ -49,6 +52,12 @@ export interface NatWorld {
     body?: object,
   ): Promise<T>;
   stop(): Promise<void>;
+}
+
+/** One in this process, whose inside can be looked at. */
+export interface OpenWorld extends NatWorld {
+  store: Store;
+  routes: readonly Route[];
 }
 
 export interface WorldOptions {
@@ -133,15 +142,27 @@ export function worldConfig(
 export async function startWorld(
   t: Test,
   options: WorldOptions = {},
-): Promise<NatWorld> {
+): Promise<OpenWorld> {
   const directory = options.directory ?? temporaryDirectory(t);
+  let store: Store | undefined;
   const app = createApp(worldConfig(directory, options), {
     clock: systemClock(),
     log: silentLogger(),
+    async openStore(...asked) {
+      store = await openStore(...asked);
+      return store;
+    },
   });
   const { http, svp } = await app.start();
   const url = `http://127.0.0.1:${http.port}`;
-  const world = { url, svp, ...talk(url), stop: () => app.stop() };
+  const world: OpenWorld = {
+    url,
+    svp,
+    ...talk(url),
+    store: store as unknown as Store,
+    routes: app.routes(),
+    stop: () => app.stop(),
+  };
   t.teardown(() => world.stop());
   return world;
 }

@@ -8,12 +8,7 @@
  * values that a kind cannot have.
  */
 
-import {
-  type BadInputWorld,
-  INSTANCE,
-  OWNER,
-  ZONE,
-} from './bad-input-world.js';
+import { type Fixtures, INSTANCE, OWNER, ZONE } from './bad-input-world.js';
 
 export interface Case {
   method: string;
@@ -25,7 +20,7 @@ export interface Case {
 }
 
 /** Every route that writes, with its fields. */
-export function cases(world: BadInputWorld): Case[] {
+export function cases(world: Fixtures): Case[] {
   const { network, mac, privateIp, aip } = world;
   const vlans = `/fabrics/${OWNER}/vlans`;
   const network_ = {

@@ -6,7 +6,7 @@
  * What the bad queries and paths of `bad-input-napi.test.ts` are made of.
  */
 
-import { type BadInputWorld, OWNER } from './bad-input-world.js';
+import { type Fixtures, OWNER } from './bad-input-world.js';
 
 const OTHER = '00000000-0000-4000-8000-00000000beef';
 const UPPER = '1A57A9CE-0000-4000-8000-000000000001';
@@ -29,9 +29,7 @@ export const QUERY_WRONG: Record<string, string[]> = {
 };
 
 /** Paths with the query parameters that they know, by kind. */
-export function queries(
-  world: BadInputWorld,
-): [string, Record<string, string>][] {
+export function queries(world: Fixtures): [string, Record<string, string>][] {
   const page = { limit: 'limit', offset: 'count' };
   const stranger = { nonsense: 'stranger', constructor: 'stranger' };
   const nics = {
@@ -136,7 +134,7 @@ export const PIECES = [
 ];
 
 /** Method and the path before and after the piece. */
-export function paths(world: BadInputWorld): [string, string, string][] {
+export function paths(world: Fixtures): [string, string, string][] {
   const all: [string, string, string][] = [];
   const at = (methods: string, start: string, end = '') => {
     for (const method of methods.split(' ')) all.push([method, start, end]);

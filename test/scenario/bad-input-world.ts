@@ -92,27 +92,17 @@ function sender(service: ServiceProcess, agent: Agent): BadInputWorld['send'] {
     });
 }
 
-/** Starts napi-nat and fills it. */
-export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
-  const directory = temporaryDirectory(t);
-  const config = napiConfig(directory) as Record<string, unknown>;
-  config['nat_reform'] = {
-    ...(config['nat_reform'] as object),
-    probe: { vnet: 16777215, interval_ms: NEVER_MS, misses: 3 },
-    heartbeat: { interval_ms: NEVER_MS, misses: 5 },
-  };
-  const service = await startService(t, 'napi-nat', config, directory);
-  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-  t.teardown(() => agent.destroy());
-  const send = sender(service, agent);
+/** One of everything, by its id. */
+export type Fixtures = Omit<BadInputWorld, 'service' | 'send' | 'picture'>;
 
-  async function must(method: string, path: string, body?: object) {
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    const answer = await send(method, path, text);
-    if (answer.status < 300) return answer.json as Record<string, unknown>;
-    throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
-  }
+type Must = (
+  method: string,
+  path: string,
+  body?: object,
+) => Promise<Record<string, unknown>>;
 
+/** Makes one of everything. @param must a request that has to succeed */
+export async function fill(must: Must): Promise<Fixtures> {
   await must('POST', '/nat_zones', {
     uuid: ZONE,
     ul3_ip: '127.0.0.21',
@@ -156,6 +146,40 @@ export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
     name: 'aggr0',
     macs: [port['mac']],
   });
+  return {
+    network: network['uuid'] as string,
+    mac: nic['mac'] as string,
+    privateIp: nic['ip'] as string,
+    aip: aip['uuid'] as string,
+    pool: pool['uuid'] as string,
+    aggregation: aggregation['id'] as string,
+    serverMac: port['mac'] as string,
+  };
+}
+
+/** Starts napi-nat and fills it. */
+export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
+  const directory = temporaryDirectory(t);
+  const config = napiConfig(directory) as Record<string, unknown>;
+  config['nat_reform'] = {
+    ...(config['nat_reform'] as object),
+    probe: { vnet: 16777215, interval_ms: NEVER_MS, misses: 3 },
+    heartbeat: { interval_ms: NEVER_MS, misses: 5 },
+  };
+  const service = await startService(t, 'napi-nat', config, directory);
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  t.teardown(() => agent.destroy());
+  const send = sender(service, agent);
+
+  const must: Must = async (method, path, body) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const answer = await send(method, path, text);
+    if (answer.status < 300) return answer.json as Record<string, unknown>;
+    throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+  };
+
+  const made = await fill(must);
+  const vlans = `/fabrics/${OWNER}/vlans`;
 
   async function picture(): Promise<string> {
     const networks = JSON.parse((await send('GET', '/networks')).text);
@@ -169,7 +193,7 @@ export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
       vlans,
       `${vlans}/2/networks`,
       '/aips',
-      `/aips/${aip['uuid']}/audit`,
+      `/aips/${made.aip}/audit`,
       `/aip_accounts/${OWNER}`,
       '/nat_zones',
       '/nat_publics',
@@ -190,12 +214,6 @@ export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
     service,
     send,
     picture,
-    network: network['uuid'] as string,
-    mac: nic['mac'] as string,
-    privateIp: nic['ip'] as string,
-    aip: aip['uuid'] as string,
-    pool: pool['uuid'] as string,
-    aggregation: aggregation['id'] as string,
-    serverMac: port['mac'] as string,
+    ...made,
   };
 }

@@ -14,7 +14,7 @@ import type { Logger } from '#lib/service/log.js';
 import {
   addFabric,
   addNic,
-  type NatWorld,
+  type OpenWorld,
   startWorld,
   uuidOf,
   type WorldOptions,
@@ -38,7 +38,7 @@ const READERS = '33333333-0000-4000-8000-000000000011';
 const EDITORS = '33333333-0000-4000-8000-000000000012';
 
 export interface CloudWorld extends Customers {
-  napi: NatWorld;
+  napi: OpenWorld;
   /** The zone says that it has applied everything. */
   beat(): Promise<void>;
 }

@@ -5,18 +5,21 @@
 /**
  * napi-nat behind TLS with client certificates: HTTP and the changefeed are
  * for those whose certificate its authority signed, and for nobody else.
+ * Renewed files are taken while it runs.
  */
 
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type Test } from 'tape';
 import { createSubscriber } from '#lib/changefeed/index.js';
 import { systemClock } from '#lib/clock.js';
 import { ServiceError } from '#lib/errors.js';
 import { HttpClient } from '#lib/http/client.js';
-import { readTls, type TlsFiles } from '#lib/http/tls.js';
+import { type TlsFiles, TlsSource } from '#lib/http/tls.js';
 import { createLogger, silentLogger } from '#lib/service/log.js';
+import { startHttp } from '#test/http-server.js';
+import { Lines } from '#test/lines.js';
 import { napiConfig } from '#test/napi-config.js';
 import { startService } from '#test/service-process.js';
 import { temporaryDirectory } from '#test/tmp.js';
@@ -76,7 +79,7 @@ function subscriber(t: Test, url: string, files: TlsFiles) {
   });
   const made = createSubscriber({
     url,
-    tls: readTls('/tls', files),
+    tls: new TlsSource('/tls', files, silentLogger()),
     instance: files.cert ?? 'nobody',
     service: 'test',
     resources: [{ resource: 'nic_tag', subResources: ['create'] }],
@@ -120,7 +123,7 @@ test('napi-nat takes only clients of its authority', async (t) => {
   const clientOf = (files: TlsFiles, to = url) =>
     new HttpClient({
       url: to,
-      tls: readTls('/tls', files),
+      tls: new TlsSource('/tls', files, silentLogger()),
       timeoutMs: 5000,
       log: silentLogger(),
     });
@@ -163,10 +166,84 @@ test('files that cannot serve are named', (t) => {
     [{ ...good, key: other.key }, `/listen/tls/key: ${other.key}: `],
   ] as const) {
     t.throws(
-      () => readTls('/listen/tls', files),
+      () => new TlsSource('/listen/tls', files, silentLogger()),
       (error: Error) => error.message.startsWith(says),
       says,
     );
   }
   t.end();
+});
+
+/** Puts one's files in the place of another's, as a renewal does. */
+function renew(place: Required<TlsFiles>, by: Required<TlsFiles>): void {
+  for (const name of ['cert', 'key', 'ca'] as const) {
+    copyFileSync(by[name], `${place[name]}.new`);
+    renameSync(`${place[name]}.new`, place[name]);
+  }
+}
+
+test('renewed files are taken without a restart, by both sides', async (t) => {
+  const directory = temporaryDirectory(t);
+  const first = new Authority(directory, 'first');
+  const second = new Authority(directory, 'second');
+  const lines = new Lines();
+  const log = createLogger({ name: 'x', level: 'info', stream: lines });
+  /** One's own copies of what an authority gave. */
+  const placed = (name: string, by: Required<TlsFiles>) => {
+    const place = {
+      cert: join(directory, `${name}.cert`),
+      key: join(directory, `${name}.key.pem`),
+      ca: join(directory, `${name}.ca`),
+    };
+    renew(place, by);
+    return place;
+  };
+  const serverFiles = placed('at-server', first.sign('s1'));
+  const clientFiles = placed('at-client', first.sign('c1'));
+  const theirs = { server: second.sign('s2'), client: second.sign('c2') };
+  const { port } = await startHttp(
+    t,
+    [
+      {
+        method: 'GET',
+        path: '/x',
+        name: 'x',
+        handler: () => ({ status: 204 }),
+      },
+    ],
+    { tls: new TlsSource('/listen/tls', serverFiles, log) },
+  );
+  const client = new HttpClient({
+    url: `https://127.0.0.1:${port}`,
+    tls: new TlsSource('/napi/tls', clientFiles, log),
+    timeoutMs: 5000,
+  });
+  t.teardown(() => client.close());
+  const status = () =>
+    client.get('/x').then(
+      (answer) => answer.status,
+      (error) => (error as ServiceError).status,
+    );
+  t.equal(await status(), 204);
+
+  copyFileSync(theirs.server.cert, serverFiles.cert);
+  const fresh = new HttpClient({
+    url: `https://127.0.0.1:${port}`,
+    tls: new TlsSource('/napi/tls', clientFiles, log),
+    timeoutMs: 5000,
+  });
+  t.equal((await fresh.get('/x')).status, 204, 'half a renewal is not taken');
+  fresh.close();
+  t.ok(/"TLS files are not taken"/.test(lines.text()), 'and is logged');
+
+  renew(serverFiles, theirs.server);
+  renew(clientFiles, theirs.client);
+  t.equal(await status(), 204, 'the new ones on both sides');
+  t.equal(lines.text().match(/TLS files were replaced/g)?.length, 2);
+
+  renew(clientFiles, first.sign('c3'));
+  t.equal(await status(), 503, 'what came before is a stranger now');
+  renew(clientFiles, theirs.client);
+  t.equal(await status(), 204);
+  t.notOk(/PRIVATE KEY/.test(lines.text()), 'no key is logged');
 });

@@ -82,27 +82,25 @@ export async function setUp(t: Test, bgp: BgpWatch | null = null) {
     if (!progress.frozen) progress.value += 1;
     return progress.value;
   }, clock);
-  const http = await startHttp(
-    t,
-    adminRoutes({
-      config,
-      engine,
-      clock,
-      watch,
-      hottest: new Hottest(engine, clock),
-      applied: reconciler.applied,
-      reconcile: () => reconciler.status(),
-      resolver: () => resolver.stats(),
-      follow: null,
-      heartbeat: null,
-      connected: null,
-      world: null,
-      uptimeMs: () => 7_260_000,
-      threads: () => [{ name: 'vxlnat-lane0', seconds: 1.5 }],
-      natLog: () => ({ events: 7, lost: 1 }),
-      bgp,
-    }),
-  );
+  const routes = adminRoutes({
+    config,
+    engine,
+    clock,
+    watch,
+    hottest: new Hottest(engine, clock),
+    applied: reconciler.applied,
+    reconcile: () => reconciler.status(),
+    resolver: () => resolver.stats(),
+    follow: null,
+    heartbeat: null,
+    connected: null,
+    world: null,
+    uptimeMs: () => 7_260_000,
+    threads: () => [{ name: 'vxlnat-lane0', seconds: 1.5 }],
+    natLog: () => ({ events: 7, lost: 1 }),
+    bgp,
+  });
+  const http = await startHttp(t, routes);
   const ask: Live['ask'] = async (url, method) => {
     const response = await fetch(url, { method });
     const text = await response.text();
@@ -155,6 +153,7 @@ export async function setUp(t: Test, bgp: BgpWatch | null = null) {
     reconciler,
     progress,
     http,
+    routes,
     adm,
     screen,
     files,
