@@ -146,7 +146,7 @@ export async function legacy(
   t: Test,
   net: string,
   options: WorldOptions = {},
-  start: typeof startWorld = startWorld,
+  start: (t: Test, options?: WorldOptions) => Promise<NatWorld> = startWorld,
 ): Promise<Legacy> {
   const sapi = await fakeSapi(t);
   const world = await start(t, {
