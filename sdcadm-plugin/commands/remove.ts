@@ -56,11 +56,13 @@ async function meant(
 ): Promise<Zone[]> {
   const is = ({ uuid, alias }: Zone, name: string) =>
     uuid === name || alias === name;
-  for (const name of names) {
-    if (!zones.some((zone) => is(zone, name))) {
-      throw new UsageError(`Cannot find instance "${name}"`);
-    }
+  const gone = names.filter((name) => !zones.some((zone) => is(zone, name)));
+  const [first] = gone;
+  if (first !== undefined && gone.length === names.length) {
+    throw new UsageError(`Cannot find instance "${first}"`);
   }
+  // A run that failed half-way is repeated as it was typed.
+  for (const name of gone) ctx.ui(`Skipping instance "${name}": not found`);
   const uuids = (await serversNamed(ctx, servers)).map(({ uuid }) => uuid);
   return zones.filter(
     (zone) =>

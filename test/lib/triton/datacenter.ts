@@ -103,7 +103,8 @@ export class Datacenter {
   jobs: Item[] = [];
   /** Bodies of writes, in order, as `POST /instances`. */
   readonly writes: { call: string; body: unknown }[] = [];
-  #broken = new Map<string, number>();
+  readonly #broken = new Map<string, number>();
+  readonly #lost = new Map<string, number>();
   #lastOctet = 5;
   url = '';
 
@@ -122,6 +123,20 @@ export class Datacenter {
   /** The n-th next call of this method and path, `:uuid` and all, answers 500. */
   failNext(method: Method, path: string, n = 1): void {
     this.#broken.set(`${method} ${path}`, n);
+  }
+
+  /** As `failNext`, after it was done: whoever called cannot know. */
+  loseNext(method: Method, path: string, n = 1): void {
+    this.#lost.set(`${method} ${path}`, n);
+  }
+
+  /** Whether this is the call that was meant. */
+  #due(calls: Map<string, number>, call: string): boolean {
+    const left = calls.get(call);
+    if (left === undefined) return false;
+    calls.set(call, left - 1);
+    if (left > 1) return false;
+    return calls.delete(call);
   }
 
   async start(t: Test): Promise<this> {
@@ -145,20 +160,17 @@ export class Datacenter {
       method,
       path,
       name: call.toLowerCase().replaceAll(/[^a-z]/g, ''),
-      handler: (request) => {
-        const left = this.#broken.get(call);
-        if (left !== undefined) {
-          this.#broken.set(call, left - 1);
-          if (left === 1) {
-            this.#broken.delete(call);
-            throw new ServiceError(500, {
-              code: 'InternalError',
-              message: 'broken by the test',
-            });
-          }
-        }
+      handler: async (request) => {
+        const broken = () =>
+          new ServiceError(500, {
+            code: 'InternalError',
+            message: 'broken by the test',
+          });
+        if (this.#due(this.#broken, call)) throw broken();
         if (method !== 'GET') this.writes.push({ call, body: request.body });
-        return handler(request);
+        const reply = await handler(request);
+        if (this.#due(this.#lost, call)) throw broken();
+        return reply;
       },
     };
   }
@@ -289,8 +301,18 @@ export class Datacenter {
         const network = this.networks.find((n) => n.uuid === route['uuid']);
         if (network === undefined) throw notFound('network not found');
         const log = [{ at: '', step: 'allocate', message: 'zone chosen' }];
-        const job: Item = { uuid: randomUUID(), execution: 'running', log };
-        this.jobs.push(job);
+        const active = this.jobs.find(
+          (job) =>
+            job['network_uuid'] === network.uuid &&
+            job['execution'] === 'running',
+        );
+        const job: Item = active ?? {
+          uuid: randomUUID(),
+          network_uuid: network.uuid,
+          execution: 'running',
+          log,
+        };
+        if (active === undefined) this.jobs.push(job);
         return ok({
           ...network,
           nat_reform_public: '',

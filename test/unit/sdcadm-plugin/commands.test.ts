@@ -89,6 +89,23 @@ test('remove: a refusal of napi-nat leaves the machine', async (t) => {
   t.equal(dc.vms[0]?.['state'], 'running');
 });
 
+for (const how of ['failNext', 'loseNext'] as const) {
+  for (const path of ['/nat_zones/:uuid', '/instances/:uuid'] as const) {
+    test(`remove: ${how} of DELETE ${path} can be run again`, async (t) => {
+      const dc = await new Datacenter().withFabrics().start(t);
+      await operate(dc.url, ['post-setup', '-y', '-s', 'CN-A,CN-B']);
+      dc[how]('DELETE', path);
+      const line = ['remove', '-y', 'vxlnat0', 'vxlnat1'];
+      const first = await operate(dc.url, line);
+      t.equal(first.status, 1);
+      t.ok(dc.instances.length > 0, 'the second is there');
+      const second = await operate(dc.url, line);
+      t.equal(second.status, 0, second.stderr);
+      t.deepEqual([dc.instances, dc.zones], [[], []]);
+    });
+  }
+}
+
 test('remove: a zone that SAPI does not know', async (t) => {
   const dc = await new Datacenter().withFabrics().start(t);
   dc.zones.push({ uuid: NETWORK, ul3_ip: '192.168.12.99', server_uuid: null });
@@ -121,6 +138,32 @@ test('convert: waits for the job, network by network', async (t) => {
   t.ok(run.lines.includes(`Converted network ${NETWORK}: public IP 3.3.3.3`));
   const again = await operate(dc.url, ['convert', '-y', NETWORK, other]);
   t.equal(again.lines.at(-1), 'Nothing to do.');
+});
+
+test('convert: whatever fails half-way can be run again', async (t) => {
+  for (const how of ['failNext', 'loseNext'] as const) {
+    for (const [method, path] of [
+      ['PUT', '/networks/:uuid'],
+      ['GET', '/jobs/:uuid'],
+    ] as const) {
+      const dc = await new Datacenter().withFabrics().start(t);
+      dc.networks.push(fabric());
+      dc[how](method, path);
+      const line = ['convert', '-y', NETWORK];
+      const first = await operate(dc.url, line);
+      t.equal(first.status, 1, `${how} ${method} ${path}`);
+      const second = await operate(dc.url, line, {
+        onPause: () => {
+          for (const job of dc.jobs) job['execution'] = 'succeeded';
+          Object.assign(dc.networks.at(-1) as object, {
+            nat_reform_public: '3.3.3.3',
+          });
+        },
+      });
+      t.equal(second.status, 0, second.stderr);
+      t.equal(dc.jobs.length, 1, 'one job, whoever asks');
+    }
+  }
 });
 
 test('convert: a failed job is told with its reason', async (t) => {

@@ -119,7 +119,7 @@ test('a dry run and a no change nothing', async (t) => {
   t.deepEqual(dc.writes, []);
 });
 
-// Each write of a whole post-setup, broken once; the next run does the rest.
+// Each write of a whole post-setup: refused, or done and its answer lost.
 const STEPS = [
   ['POST', '/images/:uuid', 1],
   ['POST', '/services', 1],
@@ -129,21 +129,31 @@ const STEPS = [
   ['POST', '/nat_zones', 2],
 ] as const;
 for (const [method, path, n] of STEPS) {
-  test(`a failure of ${method} ${path} number ${n} can be run again`, async (t) => {
-    const dc = await new Datacenter().withFabrics().start(t);
-    dc.failNext(method, path, n);
-    const line = ['post-setup', '-y', '-s', 'CN-A,CN-B'];
-    const first = await operate(dc.url, line);
-    t.equal(first.status, 1);
-    t.match(first.stderr, /client error \(InternalError\): broken by the test/);
-    const second = await operate(dc.url, line);
-    t.equal(second.stderr, '');
-    t.equal(dc.services.filter(({ name }) => name === 'vxlnat').length, 1);
-    t.equal(dc.instances.length, 2);
-    t.equal(dc.zones.length, 2);
-    const third = await operate(dc.url, line);
-    t.equal(third.lines.at(-1), 'Nothing to do.');
-  });
+  for (const how of ['failNext', 'loseNext'] as const) {
+    const what = how === 'failNext' ? 'a failure' : 'a lost answer';
+    test(`${what} of ${method} ${path} number ${n} can be run again`, async (t) => {
+      const dc = await new Datacenter().withFabrics().start(t);
+      dc[how](method, path, n);
+      const line = ['post-setup', '-y', '-s', 'CN-A,CN-B'];
+      const first = await operate(dc.url, line);
+      t.equal(first.status, 1);
+      t.match(
+        first.stderr,
+        /client error \(InternalError\): broken by the test/,
+      );
+      const second = await operate(dc.url, line);
+      t.equal(second.stderr, '');
+      t.equal(dc.images.length, 1);
+      t.equal(dc.services.filter(({ name }) => name === 'vxlnat').length, 1);
+      t.equal(dc.instances.length, 2);
+      t.deepEqual(
+        dc.zones.map(({ uuid }) => uuid),
+        dc.instances.map(({ uuid }) => uuid),
+      );
+      const third = await operate(dc.url, line);
+      t.equal(third.lines.at(-1), 'Nothing to do.');
+    });
+  }
 }
 
 test('an instance whose machine failed is replaced', async (t) => {
