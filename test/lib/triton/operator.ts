@@ -26,7 +26,7 @@ export interface OperatorOptions {
   /** Instead of the datacenter's, such as a real napi-nat. */
   urls?: Partial<Record<ApiName, string>>;
   /** Called instead of waiting. */
-  onPause?: () => void;
+  onPause?: () => unknown;
   run?: Context['run'];
 }
 
@@ -57,7 +57,7 @@ export async function operate(
     },
     pause: async (ms) => {
       now += ms;
-      options.onPause?.();
+      await options.onPause?.();
     },
     now: () => now,
     run: options.run ?? (async () => {}),
