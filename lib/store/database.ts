@@ -68,12 +68,14 @@ export async function openDatabase(
       }
     },
     async write(writes) {
-      const operations = [...writes].map(([key, value]) =>
-        value === null
-          ? { type: 'del' as const, key }
-          : { type: 'put' as const, key, value },
-      );
-      if (operations.length > 0) await level.batch(operations, { sync });
+      if (writes.size === 0) return;
+      // Chained: an array of operations costs four times the CPU.
+      const batch = level.batch();
+      for (const [key, value] of writes) {
+        if (value === null) batch.del(key);
+        else batch.put(key, value);
+      }
+      await batch.write({ sync });
     },
     clear: ({ low, high }) => level.clear({ gte: low, lt: high }),
     close: () => level.close(),

@@ -220,19 +220,56 @@ function save(
   if (old === null) txn.set(idKey(bucket.id, object._id), object.key);
 }
 
-/** Writes part of a copy. */
+/**
+ * Writes part of a copy. Nothing is in its place and it was right where it
+ * comes from, so nothing is read but counters.
+ */
 export function restoreImage(txn: Transaction, image: Image): void {
-  for (const object of image.objects ?? []) {
-    const bucket = requireBucket(txn, object.bucket);
-    save(txn, bucket, object, null, true);
-    raise(txn, nextIdKey(bucket.id), object._id + 1);
-    raise(txn, META.updates, updatesBefore(object._etag) + 1);
+  for (const [name, objects] of byBucket(image.objects ?? [])) {
+    const bucket = requireBucket(txn, name);
+    for (const object of objects) insert(txn, bucket, object);
+    const { id, update } = highest(objects);
+    raise(txn, nextIdKey(bucket.id), id + 1);
+    raise(txn, META.updates, update + 1);
   }
   if (image.horizon !== undefined) {
     txn.set(META.horizon, String(image.horizon));
     txn.startAfter(image.horizon);
   }
   txn.restore(image.entries ?? []);
+}
+
+function insert(txn: Transaction, bucket: Bucket, object: StoredObject): void {
+  const { key, value, _id } = object;
+  for (const entry of indexEntries(bucket, value, _id, true).keys()) {
+    txn.set(entry, key);
+  }
+  txn.set(objectKey(bucket.id, key), writeRecord(object));
+  txn.set(idKey(bucket.id, _id), key);
+}
+
+/** Objects of a copy by the name of their bucket. */
+export function byBucket(objects: StoredObject[]): Map<string, StoredObject[]> {
+  const found = new Map<string, StoredObject[]>();
+  for (const object of objects) {
+    const some = found.get(object.bucket);
+    if (some === undefined) found.set(object.bucket, [object]);
+    else some.push(object);
+  }
+  return found;
+}
+
+/** The highest `_id` of objects, and count of `updateEtag`. */
+export function highest(objects: StoredObject[]): {
+  id: number;
+  update: number;
+} {
+  let [id, update] = [0, 0];
+  for (const object of objects) {
+    id = Math.max(id, object._id);
+    update = Math.max(update, updatesBefore(object._etag));
+  }
+  return { id, update };
 }
 
 function raise(txn: Transaction, key: string, least: number): void {

@@ -12,6 +12,7 @@
 import { type Bucket, indexOn } from './bucket.js';
 import type { Filter } from './filter.js';
 import {
+  betweenRange,
   idKey,
   idRange,
   indexPrefix,
@@ -20,6 +21,7 @@ import {
   objectRange,
   prefixRange,
 } from './keys.js';
+import { filterText } from './match.js';
 import { isArrayType } from './scalar.js';
 import type { FindOptions } from './types.js';
 
@@ -57,8 +59,29 @@ export function orderedWalk(
   const spec = indexOn(bucket, field);
   const waiting = bucket.reindex?.fields.includes(field) ?? false;
   if (spec === undefined || waiting || isArrayType(spec.type)) return null;
-  const range = prefixRange(indexPrefix(bucket.id, spec.number));
-  return { range, keyOf: NAMED };
+  const prefix = indexPrefix(bucket.id, spec.number);
+  const { high } = prefixRange(prefix);
+  const least = leastText(bucket, filter, field);
+  const { low } = betweenRange(prefix, least, null);
+  return { range: { low, high }, keyOf: NAMED };
+}
+
+/** The lowest text of a field that a filter admits; null when it may be any. */
+function leastText(
+  bucket: Bucket,
+  filter: Filter,
+  field: string,
+): string | null {
+  if (filter.kind === 'and') {
+    const texts = filter.terms.map((term) => leastText(bucket, term, field));
+    return texts.reduce(
+      (a, b) => (a === null || (b !== null && b > a) ? b : a),
+      null,
+    );
+  }
+  const bounds = filter.kind === 'ge' || filter.kind === 'eq';
+  if (!bounds || filter.field !== field) return null;
+  return filterText(bucket, field, filter.value);
 }
 
 /** The lowest `_id` that a filter admits: where its next page begins. */

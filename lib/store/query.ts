@@ -52,15 +52,12 @@ export async function find(
   const matches = compileFilter(bucket, filter);
   const plan = planFilter(bucket, filter);
   const order = sortOrder(bucket, options.sort);
-  const walk = options.noCount === true ? pageWalk(bucket, filter, options) : 0;
-  const keys = await collect(reader, bucket, plan, walk || Infinity);
-  if (keys === null) {
-    return walkPage(reader, bucket, filter, matches, order, options);
+  const walk = pageWalk(bucket, filter, options);
+  if (walk !== null) {
+    return findPage(reader, bucket, { walk, plan, matches, order, options });
   }
-  const objects: StoredObject[] = [];
-  for await (const some of fetch(reader, bucket, [...(keys ?? [])])) {
-    for (const object of some) if (matches(object)) objects.push(object);
-  }
+  const keys = await collect(reader, bucket, plan, Infinity);
+  const objects = await fetchAll(reader, bucket, keys ?? new Set(), matches);
   objects.sort(order);
   const page = cut(objects, options);
   const count = options.noCount === true ? page.length : objects.length;
@@ -77,47 +74,94 @@ export function cut<T>(objects: T[], options: FindOptions): T[] {
   );
 }
 
-/** Candidates worth collecting before a page is rather walked to; 0: all. */
+/** The walk to a page that nobody counts; null where there is none. */
 function pageWalk(
   bucket: Bucket,
   filter: Filter,
   options: FindOptions,
-): number {
-  if (options.noLimit === true) return 0;
-  if (orderedWalk(bucket, filter, options) === null) return 0;
-  return FIRST_TRY + 2 * pageEnd(options);
+): Walk | null {
+  if (options.noCount !== true || options.noLimit === true) return null;
+  return orderedWalk(bucket, filter, options);
 }
 
-function pageEnd(options: FindOptions): number {
-  return (options.offset ?? 0) + (options.limit ?? DEFAULT_LIMIT);
+/** A page to find, in both ways. */
+interface Wanted {
+  walk: Walk;
+  plan: Plan;
+  matches: Predicate;
+  order: Order;
+  options: FindOptions;
 }
 
-/** Reads in the order asked for until the page is full. */
-async function walkPage(
+/**
+ * Collects what the indexes give while that is little, else walks in the order
+ * asked for until the page is full. Nobody knows beforehand which is shorter,
+ * so each is tried a little, then more.
+ */
+async function findPage(
   reader: Reader,
   bucket: Bucket,
-  filter: Filter,
-  matches: Predicate,
-  order: Order,
-  options: FindOptions,
+  wanted: Wanted,
 ): Promise<FindResult<Record<string, unknown>>> {
-  const walk = orderedWalk(bucket, filter, options) as Walk;
-  const end = pageEnd(options);
+  const { plan, matches, order, options } = wanted;
+  const end = (options.offset ?? 0) + (options.limit ?? DEFAULT_LIMIT);
+  const page = (found: StoredObject[]) => {
+    const objects = cut(found.sort(order), options);
+    return { objects, count: objects.length };
+  };
+  const walked = walkTo(reader, bucket, wanted, end);
+  for (let bound = FIRST_TRY + 2 * end; ; bound *= 4) {
+    const keys = await collect(reader, bucket, plan, bound);
+    if (keys !== null) {
+      return page(await fetchAll(reader, bucket, keys, matches));
+    }
+    for (let read = 0; read < bound; ) {
+      const next = await walked.next();
+      if (next.done === true) return page(next.value);
+      read += next.value;
+    }
+  }
+}
+
+/**
+ * Reads in the order asked for until a page is full.
+ * @param end how many objects that takes
+ * @returns what it found; before that, how many entries each step read
+ */
+async function* walkTo(
+  reader: Reader,
+  bucket: Bucket,
+  { walk, matches, options }: Wanted,
+  end: number,
+): AsyncGenerator<number, StoredObject[]> {
   const [first, ...more]: SortSpec[] = [options.sort ?? []].flat();
   const found: StoredObject[] = [];
   const size = Math.min(PAGE, Math.max(FIRST_TRY, end));
   for await (const entries of pages(reader, walk.range, size)) {
-    for await (const some of fetch(reader, bucket, entries.map(walk.keyOf))) {
-      for (const object of some) if (matches(object)) found.push(object);
-    }
+    const keys = new Set(entries.map(walk.keyOf));
+    found.push(...(await fetchAll(reader, bucket, keys, matches)));
+    yield entries.length;
     if (found.length < end) continue;
     // What ties with the last of the page may belong before it.
     const [edge, last] = [found[end - 1], found.at(-1)];
     if (!edge || !last || !first || more.length === 0) break;
     if (orderBy(bucket, first)(edge, last) !== 0) break;
   }
-  const objects = cut(found.sort(order), options);
-  return { objects, count: objects.length };
+  return found;
+}
+
+/** Objects of some keys, in their order, as far as they match. */
+async function fetchAll(
+  reader: Reader,
+  bucket: Bucket,
+  keys: Set<string>,
+  matches: Predicate,
+): Promise<StoredObject[]> {
+  const found: StoredObject[] = [];
+  for await (const some of fetch(reader, bucket, [...keys])) {
+    for (const object of some) if (matches(object)) found.push(object);
+  }
+  return found;
 }
 
 async function* fetch(

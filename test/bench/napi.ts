@@ -3,65 +3,95 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * napi-nat's own speed: `GET /aips/:uuid` and `POST /aips` over HTTP by a few
- * clients at once, with a thousand and with a hundred thousand AIPs stored. The
- * peer is the same call at a thousand, so the ratio says whether cost is flat.
- * The store is filled directly, in the shape that the service itself writes.
+ * napi-nat's own speed over HTTP, by some clients at once, with a thousand, a
+ * hundred thousand and a million AIPs stored, on each engine: `GET /aips/:uuid`,
+ * `POST /aips`, and a page of `GET /aips`. The peer is the same call at the
+ * smallest size, so the ratio says whether its cost is flat.
+ * BENCH_SIZES=1k,100k and BENCH_ENGINES=level do a part of it.
  */
 
 import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { systemClock } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
-import { formatIpv4, ipv4 } from '#lib/net/ipv4.js';
-import { openLevelStore } from '#lib/store/open.js';
-import { napiConfig, PUBLIC_NETWORK } from '#test/napi-config.js';
-import {
-  AIP_BUCKET,
-  type AipRecord,
-} from '../../services/napi-nat/aip/record.js';
-import { ipBucket } from '../../services/napi-nat/ip/record.js';
-import {
-  PUBLIC_BUCKET,
-  type PublicRecord,
-} from '../../services/napi-nat/public/record.js';
+import { napiConfig } from '#test/napi-config.js';
+import { startServer } from '#test/postgres.js';
+import type { StoreConfig } from '../../services/napi-nat/config.js';
+import { fill, ownerOf } from './napi-fill.js';
 import { type Row, row } from './report.js';
 
-const SIZES: [string, number][] = [
-  ['1k', 1_000],
-  ['100k', 100_000],
-];
-const CLIENTS = 8;
-const GETS = 4000;
-const CREATES = 800;
-const ROUNDS = 3;
-const OWNER = '44444444-0000-4000-8000-000000000001';
-/** 100.64.0.0/10 has room for every size. */
-const BASE = (100 << 24) + (64 << 16);
+const SIZES = { '1k': 1_000, '100k': 100_000, '1m': 1_000_000 } as const;
+type Size = keyof typeof SIZES;
+const ENGINES = ['level', 'postgres'] as const;
+type Engine = (typeof ENGINES)[number];
 
-/** Runs all sizes on one store that grows. */
+const CLIENTS = 16;
+const ROUNDS = 3;
+/** Calls of a round. */
+const CALLS = { get: 4000, create: 800, list: 800 };
+type Verb = keyof typeof CALLS;
+/** AIPs on a page of a list. */
+const PAGE = 20;
+/** What an operator would give it; everything else, fsync too, as it comes. */
+const POSTGRES = ['shared_buffers=256MB', 'max_wal_size=4GB'];
+
+/** Runs all sizes on a store of each engine that grows. */
 export async function benchNapi(): Promise<Row[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'vxlnat-bench-'));
-  const config = benchConfig(directory);
   const rows: Row[] = [];
-  try {
-    await (await start(directory, config)).stop();
-    const ids: string[] = [];
-    for (const [name, size] of SIZES) {
-      await fill(directory, ids, size);
-      rows.push(...(await measure(directory, config, name, ids, rows)));
+  for (const engine of chosen('BENCH_ENGINES', ENGINES)) {
+    const directory = mkdtempSync(join(tmpdir(), 'vxlnat-bench-'));
+    const server = engine === 'postgres' ? await startServer(POSTGRES) : null;
+    const at: StoreConfig =
+      server === null
+        ? { directory: join(directory, 'store') }
+        : { postgres: { url: server.url, schema: 'bench' } };
+    try {
+      rows.push(...(await benchEngine(engine, directory, at)));
+    } finally {
+      await server?.stop();
+      rmSync(directory, { recursive: true, force: true });
     }
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
   }
   return rows;
 }
 
-function benchConfig(directory: string): object {
+/** Those of all that an environment variable names, else all. */
+function chosen<T extends string>(name: string, all: readonly T[]): T[] {
+  const words = process.env[name]?.split(',') ?? [...all];
+  const unknown = words.find((word) => !all.includes(word as T));
+  if (unknown !== undefined) {
+    throw new Error(`${name}: "${unknown}" is none of ${all.join(', ')}`);
+  }
+  return all.filter((each) => words.includes(each));
+}
+
+async function benchEngine(
+  engine: Engine,
+  directory: string,
+  at: StoreConfig,
+): Promise<Row[]> {
+  const config = benchConfig(directory, at);
+  const rows: Row[] = [];
+  const ids: string[] = [];
+  let created = 0;
+  await (await start(directory, config)).stop();
+  for (const size of chosen('BENCH_SIZES', Object.keys(SIZES) as Size[])) {
+    console.error(`napi: ${engine} grows to ${size}`);
+    await fill(at, ids, SIZES[size], ids.length + created);
+    console.error(`napi: ${engine} with ${size}`);
+    const { client, pid, stop } = await start(directory, config);
+    const measured = await measure(client, pid, ids);
+    created += measured.create.ms.length + 1;
+    client.close();
+    await stop();
+    rows.push(...rowsOf(`${size}.${engine}`, measured, rows));
+  }
+  return rows;
+}
+
+function benchConfig(directory: string, store: StoreConfig): object {
   const config = napiConfig(directory) as {
     initial_networks: Record<string, object>;
   };
@@ -72,12 +102,12 @@ function benchConfig(directory: string): object {
     startIP: '100.64.0.1',
     endIP: '100.127.255.250',
   };
-  return { ...config, log_level: 'error' };
+  return { ...config, store, log_level: 'info' };
 }
 
 async function start(directory: string, config: object) {
   const file = join(directory, 'napi-nat.json');
-  writeFileSync(file, JSON.stringify({ ...config, log_level: 'info' }));
+  writeFileSync(file, JSON.stringify(config));
   const main = new URL('../../services/napi-nat/main.js', import.meta.url);
   const child = spawn(process.execPath, [main.pathname, '-f', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -96,7 +126,8 @@ async function start(directory: string, config: object) {
     void gone.then(() => reject(new Error('napi-nat did not start')));
   });
   return {
-    client: new HttpClient({ url, timeoutMs: 30_000 }),
+    client: new HttpClient({ url, timeoutMs: 60_000 }),
+    pid: child.pid as number,
     stop: async () => {
       child.kill('SIGTERM');
       await gone;
@@ -104,115 +135,94 @@ async function start(directory: string, config: object) {
   };
 }
 
-function records(n: number): [AipRecord, PublicRecord] {
-  const ip = formatIpv4(ipv4(BASE + 1 + n));
-  const uuid = randomUUID();
-  const now = Date.now();
-  return [
-    {
-      uuid,
-      owner_uuid: OWNER,
-      ip,
-      network_uuid: PUBLIC_NETWORK,
-      created: now,
-      modified: now,
-      v: 1,
-    },
-    {
-      ip,
-      kind: 'aip',
-      network_uuid: PUBLIC_NETWORK,
-      allocation_uuid: uuid,
-      aip_uuid: uuid,
-      fabric_owners: [],
-      fabrics_by_owner: {},
-      fabrics: 0,
-      addresses: 0,
-      v: 1,
-    },
-  ];
+/** What rounds of one verb gave. */
+interface Measured {
+  /** Calls per second, of each round. */
+  rates: number[];
+  /** Microseconds of napi-nat's CPU for a call, of each round. */
+  cpu: number[];
+  /** Milliseconds of each call. */
+  ms: number[];
 }
 
-/** Adds AIPs until there are `size`, as the service would have stored them. */
-async function fill(
-  directory: string,
-  ids: string[],
-  size: number,
-): Promise<void> {
-  const store = await openLevelStore(join(directory, 'store'), {
-    clock: systemClock(),
-  });
-  const bucket = ipBucket(PUBLIC_NETWORK);
-  const taken = await store.findObjects(bucket, '(ipaddr=*)', { limit: 1 });
-  let next = taken.count;
-  while (ids.length < size) {
-    const requests = [];
-    for (let i = 0; i < 500 && ids.length < size; i++) {
-      const [aip, place] = records(next++);
-      ids.push(aip.uuid);
-      requests.push(
-        { bucket: AIP_BUCKET, key: aip.uuid, value: aip },
-        { bucket: PUBLIC_BUCKET, key: place.ip, value: place },
-        {
-          bucket,
-          key: aip.ip,
-          value: {
-            ipaddr: aip.ip,
-            reserved: true,
-            belongs_to_type: 'other',
-            belongs_to_uuid: aip.uuid,
-            owner_uuid: OWNER,
-            v: 2,
-          },
-        },
-      );
-    }
-    await store.batch(requests);
-  }
-  await store.close();
+/** Microseconds of CPU that a process has had, all threads. */
+function cpuOf(pid: number): number {
+  const [, fields] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  const [user, system] = (fields ?? '').split(' ').slice(11, 13);
+  // In ticks of USER_HZ, which Linux has at 100 for every architecture.
+  return (Number(user) + Number(system)) * 10_000;
 }
 
-/** Calls per second by all clients together. */
-async function rate(
+/** One round by all clients together. */
+async function round(
+  into: Measured,
+  pid: number,
   calls: number,
   call: (n: number) => Promise<unknown>,
-): Promise<number> {
+): Promise<void> {
   let next = 0;
+  const cpu = cpuOf(pid);
   const begin = performance.now();
   await Promise.all(
     Array.from({ length: CLIENTS }, async () => {
-      for (let n = next++; n < calls; n = next++) await call(n);
+      for (let n = next++; n < calls; n = next++) {
+        const before = performance.now();
+        await call(n);
+        into.ms.push(performance.now() - before);
+      }
     }),
   );
-  return calls / ((performance.now() - begin) / 1000);
+  into.rates.push(calls / ((performance.now() - begin) / 1000));
+  into.cpu.push((cpuOf(pid) - cpu) / calls);
 }
 
+type Results = Record<Verb | 'first', Measured>;
+
 async function measure(
-  directory: string,
-  config: object,
-  name: string,
+  client: HttpClient,
+  pid: number,
   ids: string[],
-  before: Row[],
-): Promise<Row[]> {
-  const { client, stop } = await start(directory, config);
-  const get = (n: number) =>
-    client.get(`/aips/${ids[(n * 7919) % ids.length]}`);
-  const create = () => client.post('/aips', { body: { owner_uuid: OWNER } });
-  const gets: number[] = [];
-  const creates: number[] = [];
-  await rate(500, get);
-  for (let i = 0; i < ROUNDS; i++) {
-    gets.push(await rate(GETS, get));
-    creates.push(await rate(CREATES, create));
-  }
-  client.close();
-  await stop();
-  const first = (verb: string) =>
-    before.find((r) => r.id === `napi.${verb}.1k`)?.value ?? null;
-  const make = (verb: string, values: number[]) => {
-    const peer = first(verb);
-    const made = row(`napi.${verb}.${name}`, 'req/s', values);
-    return peer === null ? made : { ...made, ratio: made.value / peer };
+): Promise<Results> {
+  const none = (): Measured => ({ rates: [], cpu: [], ms: [] });
+  const results: Results = {
+    first: none(),
+    get: none(),
+    create: none(),
+    list: none(),
   };
-  return [make('get', gets), make('create', creates)];
+  /** Far from each other, the same in every run. */
+  const at = (n: number) => (n * 7919) % ids.length;
+  const verbs: Record<Verb, (n: number) => Promise<unknown>> = {
+    get: (n) => client.get(`/aips/${ids[at(n)]}`),
+    create: (n) =>
+      client.post('/aips', { body: { owner_uuid: ownerOf(at(n)) } }),
+    list: (n) => client.get(`/aips?limit=${PAGE}&marker=${ids[at(n)]}`),
+  };
+  // It has to find out where the addresses that are taken end.
+  await round(results.first, pid, 1, verbs.create);
+  await round(none(), pid, 500, verbs.get);
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const verb of Object.keys(verbs) as Verb[]) {
+      await round(results[verb], pid, CALLS[verb], verbs[verb]);
+    }
+  }
+  return results;
+}
+
+/** @param before rows of smaller sizes, the first of which is the peer */
+function rowsOf(name: string, results: Results, before: Row[]): Row[] {
+  const first = row(`napi.first_create.${name}`, 'ms', results.first.ms);
+  const all = (Object.keys(CALLS) as Verb[]).flatMap((verb) => {
+    const { rates, cpu, ms } = results[verb];
+    const rate = row(`napi.${verb}.${name}`, 'req/s', rates);
+    const peer = before.find(({ id }) => id.startsWith(`napi.${verb}.`));
+    const ratio = peer === undefined ? null : rate.value / peer.value;
+    return [
+      { ...rate, ratio },
+      row(`napi.${verb}.${name}.p50`, 'ms', ms),
+      row(`napi.${verb}.${name}.p99`, 'ms', ms, 0.99),
+      row(`napi.${verb}.${name}.cpu`, 'us', cpu),
+    ];
+  });
+  return [...all, first];
 }

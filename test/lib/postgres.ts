@@ -37,7 +37,17 @@ export interface TestServer {
   process: ChildProcess;
   /** Starts it again after it was ended. */
   restart(): Promise<void>;
+  /** Ends it and removes what it had. */
+  stop(): Promise<void>;
 }
+
+/** What tests need: quick, with room for many clients, nothing kept. */
+const QUICK = [
+  'fsync=off',
+  'max_connections=200',
+  'shared_buffers=32MB',
+  'restart_after_crash=off',
+];
 
 interface Place {
   root: string;
@@ -50,7 +60,10 @@ let schemas = 0;
 
 /** The file's server, started by whoever asks first. */
 export function testServer(): Promise<TestServer> {
-  running ??= startServer();
+  running ??= startServer(QUICK).then((server) => {
+    test.onFinish(() => void server.stop());
+    return server;
+  });
   return running;
 }
 
@@ -158,7 +171,11 @@ function saying(child: ChildProcess, words: RegExp | null): Promise<void> {
   });
 }
 
-async function startServer(): Promise<TestServer> {
+/**
+ * A server of one's own.
+ * @param settings as in postgresql.conf, `name=value`
+ */
+export async function startServer(settings: string[]): Promise<TestServer> {
   const place = makePlace();
   const data = join(place.root, 'data');
   const socket = join(place.root, 'socket');
@@ -172,8 +189,7 @@ async function startServer(): Promise<TestServer> {
   async function launch(): Promise<ChildProcess> {
     const child = program(place, 'postgres', [
       ...['-D', data, '-k', socket, '-h', ''],
-      ...['-c', 'fsync=off', '-c', 'max_connections=200'],
-      ...['-c', 'shared_buffers=32MB', '-c', 'restart_after_crash=off'],
+      ...settings.flatMap((setting) => ['-c', setting]),
     ]);
     await saying(child, /ready to accept connections/);
     return child;
@@ -184,12 +200,17 @@ async function startServer(): Promise<TestServer> {
     async restart() {
       server.process = await launch();
     },
+    stop() {
+      return new Promise((resolve) => {
+        const end = () => {
+          rmSync(place.root, { recursive: true, force: true });
+          resolve();
+        };
+        const { exitCode, signalCode } = server.process;
+        if (exitCode !== null || signalCode !== null) end();
+        else server.process.once('exit', end).kill('SIGQUIT');
+      });
+    },
   };
-  test.onFinish(() => {
-    server.process.kill('SIGQUIT');
-    server.process.once('exit', () =>
-      rmSync(place.root, { recursive: true, force: true }),
-    );
-  });
   return server;
 }

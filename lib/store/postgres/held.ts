@@ -135,6 +135,11 @@ export class Held {
     this.rows.set(key, row);
   }
 
+  /** Gives a key its first row, as a copy has it: nothing is asked. */
+  insert(row: Row): void {
+    this.rows.set(row.object.key, row);
+  }
+
   /** Takes a row away. */
   forget(old: Row): void {
     this.#release(old);

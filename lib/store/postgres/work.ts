@@ -10,9 +10,16 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Target } from '../batch.js';
-import { checkEtag, etagOf, updateEtag, updatesBefore } from '../etag.js';
+import { checkEtag, etagOf, updateEtag } from '../etag.js';
 import { META, nextIdKey } from '../keys.js';
-import { ONE, objectNotFound, refuseFound, updateValues } from '../mutate.js';
+import {
+  byBucket,
+  highest,
+  ONE,
+  objectNotFound,
+  refuseFound,
+  updateValues,
+} from '../mutate.js';
 import type {
   EtagCondition,
   Image,
@@ -202,13 +209,15 @@ export class Work implements Target {
 
   /** Writes part of a copy. */
   async restore(image: Image): Promise<void> {
-    for (const object of image.objects ?? []) {
-      const held = await this.#hold(object.bucket);
-      const columns = columnsOf(held.bucket, object.value, true);
-      held.rows.learn(object.key, null);
-      await this.#save(held, { object, columns }, null);
-      await this.#raise(nextIdKey(held.bucket.id), object._id + 1);
-      await this.#raise(META.updates, updatesBefore(object._etag) + 1);
+    for (const [name, objects] of byBucket(image.objects ?? [])) {
+      const held = await this.#hold(name);
+      for (const object of objects) {
+        const columns = columnsOf(held.bucket, object.value, true);
+        held.insert({ object, columns });
+      }
+      const { id, update } = highest(objects);
+      await this.#raise(nextIdKey(held.bucket.id), id + 1);
+      await this.#raise(META.updates, update + 1);
     }
     if (image.horizon !== undefined) {
       this.set(META.horizon, String(image.horizon));

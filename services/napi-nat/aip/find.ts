@@ -66,14 +66,18 @@ export async function getAipPublic(
   return found;
 }
 
-/** The filter of AIPs strictly after one, in the order of lists. */
+/**
+ * The filter of AIPs strictly after one, in the order of lists. Its first term
+ * says again what follows from the second: that is where reading begins.
+ */
 function after(at: AipRecord): string {
   const tie = and(
     eq('created', at.created),
     ge('uuid', at.uuid),
     not(eq('uuid', at.uuid)),
   );
-  return or(ge('created', at.created + 1), tie);
+  const later = or(ge('created', at.created + 1), tie);
+  return and(ge('created', at.created), later);
 }
 
 /** What indexes can choose by. */
