@@ -35,13 +35,15 @@ class Detour {
     Offload offload;
   };
 
-  // `wake` is called when there is something to take.
+  // `wake` is called when there is something to take again.
   explicit Detour(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   void put(std::span<const std::uint8_t> bytes, const Underlay* to,
            Offload offload = {}) {
+    bool first = false;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
+      first = items_.empty();
       if (items_.size() >= kMost) {
         lost_.fetch_add(1, std::memory_order_relaxed);
         return;
@@ -52,7 +54,7 @@ class Detour {
                         offload});
     }
     taken_.fetch_add(1, std::memory_order_relaxed);
-    wake_();
+    if (first) wake_();
   }
 
   std::vector<Item> take() {

@@ -66,7 +66,8 @@ NeighbourUse::NeighbourUse()
     : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
                  NETLINK_ROUTE)) {}
 
-void NeighbourUse::use(std::uint32_t ifindex, std::uint32_t ip) {
+bool NeighbourUse::send(std::uint16_t type, std::uint32_t ifindex,
+                        std::uint32_t ip, std::uint8_t flags) {
   struct {
     nlmsghdr header;
     ndmsg neighbour;
@@ -74,18 +75,41 @@ void NeighbourUse::use(std::uint32_t ifindex, std::uint32_t ip) {
     std::uint32_t ip;
   } message{};
   message.header.nlmsg_len = sizeof(message);
-  message.header.nlmsg_type = RTM_NEWNEIGH;
+  message.header.nlmsg_type = type;
   // No acknowledgement: there is nothing to do about a failure.
   message.header.nlmsg_flags = NLM_F_REQUEST;
   message.neighbour.ndm_family = AF_INET;
   message.neighbour.ndm_ifindex = static_cast<int>(ifindex);
-  message.neighbour.ndm_flags = NTF_USE;
+  message.neighbour.ndm_flags = flags;
   message.attribute.rta_type = NDA_DST;
   message.attribute.rta_len = RTA_LENGTH(sizeof(ip));
   message.ip = ip;
-  if (send(fd_.get(), &message, sizeof(message), 0) < 0) return;
-  char answer[1024];
-  while (recv(fd_.get(), answer, sizeof(answer), 0) > 0) {
+  return ::send(fd_.get(), &message, sizeof(message), 0) > 0;
+}
+
+bool NeighbourUse::is_static(std::uint32_t ifindex, std::uint32_t ip) {
+  if (!send(RTM_GETNEIGH, ifindex, ip, 0)) return true;
+  struct {
+    nlmsghdr header;
+    ndmsg neighbour;
+    char rest[1024];
+  } answer;
+  bool found = false;
+  // The kernel has answered before `send` returns.
+  while (recv(fd_.get(), &answer, sizeof(answer), 0) > 0) {
+    found = answer.header.nlmsg_type == RTM_NEWNEIGH &&
+            (answer.neighbour.ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0;
+  }
+  return found;
+}
+
+void NeighbourUse::use(std::uint32_t ifindex, std::uint32_t ip) {
+  // To use an entry that an operator has set takes its permanence and its
+  // address away (__neigh_update in the kernel's net/core/neighbour.c).
+  if (is_static(ifindex, ip)) return;
+  if (!send(RTM_NEWNEIGH, ifindex, ip, NTF_USE)) return;
+  char refusal[1024];
+  while (recv(fd_.get(), refusal, sizeof(refusal), 0) > 0) {
   }
 }
 

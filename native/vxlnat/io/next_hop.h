@@ -75,13 +75,18 @@ class RouteChanges {
   std::atomic<std::uint32_t> generation_{0};
 };
 
-// Asks the kernel that it keeps the neighbours fresh that we use.
+// Asks the kernel that it keeps the neighbours fresh that we use. One that an
+// operator has set is left as it is.
 class NeighbourUse {
  public:
   NeighbourUse();
+  // `ip` in network order.
   void use(std::uint32_t ifindex, std::uint32_t ip);
 
  private:
+  bool is_static(std::uint32_t ifindex, std::uint32_t ip);
+  bool send(std::uint16_t type, std::uint32_t ifindex, std::uint32_t ip,
+            std::uint8_t flags);
   Fd fd_;
 };
 
