@@ -14,7 +14,6 @@ import { openAll } from './open.js';
 import { perCoreSecond, SMALL, udpFlows } from './traffic.js';
 
 const ROUNDS = 3;
-const FIRST_TOUCH_MS = 4000;
 const WARM_MS = 500;
 const MEASURE_MS = 1500;
 /** Come round again only when all have ended. */
@@ -28,8 +27,6 @@ export async function benchNewFlows(): Promise<Row[]> {
   try {
     for (const traffic of opened.traffics) {
       await traffic.set(0, { ...udpFlows(FLOWS, SMALL), order: 1 });
-      // Memory that nobody has touched yet is paid for once.
-      await traffic.run('out', 0, FIRST_TOUCH_MS);
     }
     for (let round = 0; round < ROUNDS; round++) {
       for (const traffic of opened.traffics) {
