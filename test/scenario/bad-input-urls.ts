@@ -154,6 +154,9 @@ export function paths(world: Fixtures): [string, string, string][] {
   at('GET POST', vlans, '/networks');
   at('GET PUT DELETE', `${vlans}2/networks/`);
   at('GET PUT POST DELETE', '/aips/');
+  at('GET', '/aips/', '/audit');
+  at('GET', '/jobs/');
+  at('POST', '/jobs/', '/cancel');
   at('GET PUT DELETE', '/nat_zones/');
   at('POST', '/nat_zones/', '/heartbeat');
   at('GET', '/nat_publics/');

@@ -12,6 +12,7 @@ import { notFound } from '#lib/errors.js';
 import { and, eq } from '#lib/store/filter-text.js';
 import type { BatchRequest, BucketConfig } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
+import { isUuid } from '../validate/values.js';
 
 export const AUDIT_BUCKET = 'nat_aip_audit';
 /** How long entries are kept: 90 days. */
@@ -94,6 +95,7 @@ export async function listAudit(
   aip: string,
   owner: string | undefined,
 ): Promise<AuditEntry[]> {
+  if (!isUuid(aip)) throw notFound('aip not found');
   const terms = [eq('aip_uuid', aip)];
   if (owner !== undefined) terms.push(eq('owner_uuid', owner));
   const found = await ctx.store.findObjects<AuditRecord>(
