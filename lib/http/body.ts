@@ -14,20 +14,26 @@ import type { IncomingMessage } from 'node:http';
 import { parse as parseForm } from 'node:querystring';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import type { Clock } from '#lib/clock.js';
 import { ServiceError } from '#lib/errors.js';
+
+/** How long a body may take to come. */
+const PATIENCE_MS = 60_000;
 
 /**
  * @param message the request as Node gives it, unread
  * @param limit the most bytes a body may have
  * @returns the parsed body; undefined when there is none or of unknown type
- * @throws ServiceError 413 PayloadTooLargeError; 415; 400 BadDigest,
- *   InvalidContent
+ * @throws ServiceError 408 when it is too slow; 413 PayloadTooLargeError; 415;
+ *   400 BadDigest, InvalidContent
  */
 export async function readBody(
   message: IncomingMessage,
   limit: number,
+  clock: Clock,
 ): Promise<unknown> {
-  const bytes = await readBytes(message, limit).catch((error: unknown) => {
+  const reading = inTime(readBytes(message, limit), clock);
+  const bytes = await reading.catch((error: unknown) => {
     if (error instanceof ServiceError) throw error;
     // Nobody is left to read this; the log is told.
     throw new ServiceError(400, {
@@ -114,6 +120,20 @@ async function readBytes(
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks);
+}
+
+function inTime<T>(reading: Promise<T>, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(PATIENCE_MS, () => reject(tooSlow()));
+    reading.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+/** The connection is closed after it, and ends the reading. */
+function tooSlow(): ServiceError {
+  const code = 'RequestTimeoutError';
+  const message = 'the request took too long to come';
+  return new ServiceError(408, { code, message }, { Connection: 'close' });
 }
 
 /** The connection is closed after it: the rest of the body is not read. */

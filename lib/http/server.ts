@@ -65,6 +65,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   server.on('error', (error: Error) =>
     options.log.debug({ err: error }, 'HTTP server error'),
   );
+  const state: State = { clock, closing: false };
   const refuse = (_request: unknown, socket: Duplex) => socket.destroy();
   const upgraded = new Set<Duplex>();
   server.on('upgrade', refuse);
@@ -75,19 +76,22 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   server.on(
     'restifyError',
     (req: restify.Request, res: restify.Response, error: Error, done) => {
-      const exchange = start(options, clock, req, { route: {} });
+      const exchange = start(options, state, req, { route: {} });
       finish(exchange, res, replyError(routingError(req, error)));
       done();
     },
   );
   return {
-    add: (routes) => addRoutes(server, options, clock, routes),
+    add: (routes) => addRoutes(server, options, state, routes),
     listen: (host, port) => listen(server, host, port),
     onUpgrade(listener: Upgrade) {
       server.removeListener('upgrade', refuse);
       server.on('upgrade', listener);
     },
-    close: () => close(server, clock, upgraded),
+    close() {
+      state.closing = true;
+      return close(server, clock, upgraded);
+    },
   };
 }
 
@@ -116,17 +120,23 @@ function quiet(log: Logger): Logger {
   return own;
 }
 
+interface State {
+  clock: Clock;
+  /** Each connection ends with the answer that it waits for. */
+  closing: boolean;
+}
+
 /** One request on its way. */
 interface Exchange {
   options: ServerOptions;
-  clock: Clock;
+  state: State;
   request: Request;
   started: number;
 }
 
 function start(
   options: ServerOptions,
-  clock: Clock,
+  state: State,
   req: IncomingMessage,
   matched: Omit<Matched, 'routeName'> & { routeName?: string },
 ): Exchange {
@@ -137,13 +147,13 @@ function start(
   );
   const hop = request.headers['x-forwarded-for']?.split(',').at(-1)?.trim();
   if (options.forwarded === true && hop) request.remoteAddress = hop;
-  return { options, clock, request, started: clock.monotonic() };
+  return { options, state, request, started: state.clock.monotonic() };
 }
 
 function addRoutes(
   server: restify.Server,
   options: ServerOptions,
-  clock: Clock,
+  state: State,
   routes: Route[],
 ): void {
   const verbs = {
@@ -159,7 +169,7 @@ function addRoutes(
       server[verbs[method]](
         { name, path: route.path },
         (req: restify.Request, res: restify.Response, next: restify.Next) => {
-          const exchange = start(options, clock, req, {
+          const exchange = start(options, state, req, {
             routeName: route.name,
             route: req.params as Record<string, string>,
           });
@@ -182,12 +192,12 @@ async function answer(
   message: IncomingMessage,
   route: Route,
 ): Promise<Reply> {
-  const { options, request } = exchange;
+  const { options, request, state } = exchange;
   try {
     checkVersion(request, route.versions ?? options.versions);
     checkAccept(request);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      request.body = await readBody(message, options.maxBodyBytes);
+      request.body = await readBody(message, options.maxBodyBytes, state.clock);
     }
   } catch (error) {
     return failed(request, error);
@@ -215,14 +225,15 @@ function failed(request: Request, error: unknown, told = error): Reply {
 }
 
 function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
-  const { options, request } = exchange;
-  const elapsedMs = Math.round(exchange.clock.monotonic() - exchange.started);
+  const { options, request, state } = exchange;
+  const elapsedMs = Math.round(state.clock.monotonic() - exchange.started);
   const written = render(reply, options.contentMd5 ?? false);
   res.setHeader(options.idHeader ?? 'x-request-id', request.id);
   res.setHeader(options.elapsedHeader ?? 'x-response-time', elapsedMs);
   for (const [name, value] of Object.entries(written.headers)) {
     res.setHeader(name, value);
   }
+  if (state.closing) res.setHeader('Connection', 'close');
   if (reply.stream === undefined) {
     (res as restify.Response).sendRaw(written.status, written.body);
   } else {

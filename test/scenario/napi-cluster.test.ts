@@ -68,6 +68,22 @@ test('three napi-nat fill a network: every address once', async (t) => {
     const nics = await get<{ ip: string }[]>(one, '/nics');
     t.equal(nics.length, 59, 'each of them shows all');
   }
+
+  const order = ['3.3.3.31', '3.3.3.7', '3.3.3.50', '3.3.3.12'];
+  for (const [i, ip] of order.entries()) {
+    const mac = made.find(({ body }) => body.ip === ip)?.body.mac;
+    const at = all[i % 3] as ServiceProcess;
+    const gone = await fetch(`${at.url}/nics/${mac}`, { method: 'DELETE' });
+    t.equal(gone.status, 204, `${ip} is given back`);
+    // Order is by milliseconds: two in one would be as old as each other.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const again: string[] = [];
+  for (const n of order.keys()) {
+    const at = all[(n + 1) % 3] as ServiceProcess;
+    again.push((await provision(at, 1000 + n)).body.ip);
+  }
+  t.deepEqual(again, order, 'oldest first, whoever took it back');
 });
 
 test('kill -9 of one under load loses nothing that it answered', async (t) => {

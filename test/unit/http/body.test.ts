@@ -4,10 +4,13 @@
 
 /** How a body is read: compressed, in another charset, too long, not UTF-8. */
 
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import test from 'tape';
 import type { Route } from '#lib/http/types.js';
 import { startHttp } from '#test/http-server.js';
+import { manualClock } from '#test/manual-clock.js';
+import { until } from '#test/until.js';
 
 const ECHO: Route = {
   method: 'POST',
@@ -105,4 +108,22 @@ test('a body is read as its headers say, or refused', async (t) => {
     const seen = answer.status === 200 ? read.body : read.code;
     t.deepEqual([answer.status, seen], [status, outcome], what);
   }
+});
+
+test('a body that does not come is waited for, not for ever', async (t) => {
+  const clock = manualClock();
+  const { port } = await startHttp(t, [ECHO], { clock });
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    'POST /things HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"a"',
+  );
+  await until('it to be waited for', () => clock.pending() > 0);
+  clock.advance(59_999);
+  t.equal(clock.pending(), 1, 'it is waited for');
+  clock.advance(1);
+  let text = '';
+  for await (const chunk of socket) text += chunk;
+  t.match(text, /^HTTP\/1.1 408 /);
+  t.match(text, /\r\nconnection: close\r\n/i);
+  t.match(text, /"code":"RequestTimeoutError"/);
 });

@@ -373,7 +373,13 @@ test('close waits for requests under way', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   const closed = server.close();
   release();
-  t.equal((await pending).status, 200);
+  const last = await pending;
+  t.equal(last.status, 200);
+  t.equal(
+    last.headers.get('connection'),
+    'close',
+    'the last of its connection',
+  );
   await closed;
   await fetch(url).then(
     () => t.fail('it still answers'),
