@@ -68,7 +68,7 @@ async function shell(
     '/bin/bash',
     ['-euo', 'pipefail', '-c', script],
     {
-      timeout: 150_000,
+      timeout: 240_000,
       env: {
         PATH: `${join(home, 'bin')}:${process.env['PATH']}`,
         HOME: home,
@@ -99,6 +99,8 @@ test('every line of the page works', async (t) => {
   t.equal(parsed('wait=attached').state, 'attached');
   t.equal(parsed('state=attached').length, 1);
   t.equal(parsed('instance=$INSTANCE').length, 1);
+  t.deepEqual(parsed('marker=$ID'), [], 'nothing comes after it');
+  t.equal(parsed('?ip=').length, 1);
   t.equal(parsed('remap').belongs_to_uuid, SECOND);
   t.equal(parsed('"description":"shop"').deletion_protection, true);
   t.deepEqual(parsed('/my/aips -d \'{"role-tag"')['role-tag'], ['readers']);

@@ -14,7 +14,7 @@ import { schemas } from './schemas.js';
 
 type Json = Record<string, unknown>;
 
-/** Statuses that a signed call can end with, and what they say. */
+/** Statuses that calls can fail with, and what they say. */
 const FAILURES: Record<string, string> = {
   400: 'The request, its date, version, body or key id cannot be read',
   401: 'No signature, or one that does not verify',
@@ -29,8 +29,6 @@ const FAILURES: Record<string, string> = {
   500: 'A fault of ours',
   503: 'No address is free, or a service behind does not answer',
 };
-
-const ALWAYS = [400, 406, 413, 500];
 
 const ref = (name: string): Schema => ({
   $ref: `#/components/schemas/${name}`,
@@ -113,14 +111,35 @@ function arrayOf(name: string): Schema {
   return { type: 'array', items: ref(name) };
 }
 
+/** Whether a call can end with a status of `FAILURES`. */
+function canFail(operation: Operation, status: string): boolean {
+  const { method, query, body, headers, signed } = operation;
+  switch (status) {
+    case '400':
+    case '406':
+    case '500':
+      return true;
+    case '409':
+      return query.length + body.length > 0;
+    case '412':
+      return headers.includes('If-Match');
+    case '413':
+      return method !== 'GET';
+    case '422':
+      return headers.includes('Idempotency-Key');
+    default:
+      return signed;
+  }
+}
+
 function failuresOf(operation: Operation): Json {
-  const statuses = operation.signed
-    ? Object.keys(FAILURES)
-    : ALWAYS.map(String);
+  const possible = Object.entries(FAILURES).filter(([status]) =>
+    canFail(operation, status),
+  );
   return Object.fromEntries(
-    statuses.map((status) => [
+    possible.map(([status, description]) => [
       status,
-      { description: FAILURES[status], ...content(ref('Error')) },
+      { description, ...content(ref('Error')) },
     ]),
   );
 }

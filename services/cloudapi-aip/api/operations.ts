@@ -121,7 +121,7 @@ export const operations = {
     ONE,
     'One AIP; with wait, as soon as it is in that state',
     [200, 'AIP'],
-    { query: [p.wait, p.timeout], headers: ['If-None-Match'] },
+    { query: [p.wait, p.timeout], headers: ['If-Match', 'If-None-Match'] },
   ),
   UpdateAIP: operation(
     'PUT',
