@@ -8,9 +8,9 @@
  *
  *   node dist/test/run.js [--native COMMAND] [--only TEXT]
  *
- * Unit, scenario, property, sim and bridge tests run two at a time; system tests
- * one after the other and only as root, since they make network namespaces, and
- * those of routing protocols beside everything else.
+ * Files run two at a time, the native engine's tests being one of them, those
+ * that take longest first. System tests run only as root, since they make
+ * network namespaces; those of routing protocols run beside everything else.
  * The native engine's tests are one command: its `ok`/`not ok` lines count when
  * it prints any, else its exit status does. A file that crashes, runs out of
  * time, or asserts nothing is a failure.
@@ -196,12 +196,12 @@ async function main(): Promise<void> {
             byStatus: true,
           },
         ];
-  const parallel = ['unit', 'scenario', 'property', 'sim', 'bridge'].flatMap(
-    (folder) => jobsIn(folder, only),
-  );
+  const isRoot = process.getuid?.() === 0;
   const system = jobsIn('system', only);
+  const others = ['scenario', 'sim', 'property', 'bridge', 'unit'];
   // They mostly wait for the timers of routing protocols.
   const isRouting = ({ name }: Job) => name.includes('/bgp-');
+  const asRoot = isRoot ? system : [];
   const groups = new Set<number>();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -209,15 +209,13 @@ async function main(): Promise<void> {
       process.exit(1);
     });
   }
-  const isRoot = process.getuid?.() === 0;
-  const asRoot = (jobs: Job[]) => runAll(isRoot ? jobs : [], 1, groups);
-  const beside = asRoot(system.filter(isRouting));
-  const outcomes = [
-    ...(await runAll(native, 1, groups)),
-    ...(await runAll(parallel, 2, groups)),
-    ...(await beside),
-    ...(await asRoot(system.filter((job) => !isRouting(job)))),
+  const beside = runAll(asRoot.filter(isRouting), 1, groups);
+  const jobs = [
+    ...native,
+    ...asRoot.filter((job) => !isRouting(job)),
+    ...others.flatMap((folder) => jobsIn(folder, only)),
   ];
+  const outcomes = [...(await runAll(jobs, 2, groups)), ...(await beside)];
   if (!isRoot && system.length > 0) {
     process.stdout.write(`skip ${system.length} system tests: not root\n`);
   }

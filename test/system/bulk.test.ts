@@ -67,6 +67,7 @@ test('bulk TCP', { skip: !root && 'needs root' }, async (t) => {
       await gateway.close();
     }
   }
+  t.equal(lab.leaked('inet'), 0, 'nothing left with a private address');
 });
 
 test.onFinish(() => {

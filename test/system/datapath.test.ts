@@ -185,6 +185,25 @@ datapath('an ARP announcement takes an address over', async (t) => {
   t.match(await refused('vxn0'), /vxn0 is not an Ethernet interface/);
 });
 
+datapath('nothing has left with a private address', (t) => {
+  t.equal(lab.leaked('inet'), 0, 'as seen on the wire outside');
+  lab.ip('gw', 'addr add 10.9.9.9/32 dev lo');
+  lab.run(
+    'gw',
+    'ping',
+    '-c',
+    '2',
+    '-i',
+    '0.2',
+    '-W',
+    '1',
+    '-I',
+    '10.9.9.9',
+    INTERNET,
+  );
+  t.equal(lab.leaked('inet'), 2, 'where it would have been seen');
+});
+
 datapath('closing removes the TUN device', async (t) => {
   await gateway.close();
   const shown = lab.run('gw', 'ip', 'link', 'show', 'vxn0');

@@ -42,6 +42,7 @@ async function goesOn(t: Test, io: Path): Promise<void> {
   await world.start();
   t.match((await snat.ask()).tcp, /ECONNRESET/, 'and no flows of SNAT');
   t.deepEqual(await fixed.ask(), before[1], 'a 1:1 address goes on');
+  t.equal(world.lab.leaked('wan'), 0, 'nothing left with a private address');
 }
 
 for (const io of ['xdp', 'af_xdp'] as const) {

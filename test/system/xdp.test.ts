@@ -72,6 +72,14 @@ async function passes(t: Test): Promise<void> {
     'the host itself is reached, by ARP too',
   );
   ping(t, 'cn', `-c 2 ${GATEWAY.ul3}`, 'on the underlay as well');
+  for (const [from, to] of [
+    ['wan', GATEWAY.external],
+    ['cn', GATEWAY.ul3],
+  ] as const) {
+    const own = await lab.peer(from, 'tcp', to, '100000');
+    t.equal(own.bytes, 100_000, `the host's own TCP, from ${from}`);
+  }
+  t.equal(lab.leaked('wan'), 0, 'nothing left with a private address');
 }
 
 function xdp(name: string, run: (t: Test) => Promise<void>): void {
@@ -79,7 +87,7 @@ function xdp(name: string, run: (t: Test) => Promise<void>): void {
   test(name, { skip }, async (t) => {
     lab = new Edge(t, 'vxx', { queues: 2, checksums: true });
     lab.publicVia('gateway');
-    await lab.serve('wan');
+    for (const each of ['wan', 'gw']) await lab.serve(each);
     await run(t);
   });
 }

@@ -102,6 +102,7 @@ export class Cloud extends Lab {
       });
     }
     this.sysctl('gw', 'net.ipv4.ip_forward=1');
+    this.watchForLeaks('inet', 'e0');
   }
 
   /** Opens an engine in `gw` by UDP and TUN, with the operations above. */

@@ -59,6 +59,7 @@ export class Edge extends Lab {
       { at: 'wan', device: 'wan0', address: '203.0.113.1/24' },
       queues,
     );
+    this.watchForLeaks('wan', 'wan0');
     this.ip('wan', `addr add ${SERVER}/32 dev lo`);
     this.ip('gw', 'route add default via 203.0.113.1');
     this.plugIn({

@@ -165,6 +165,36 @@ export class Lab {
     return this.#pins;
   }
 
+  /** Counts what comes to a device from private addresses; see `leaked`. */
+  watchForLeaks(machine: string, device: string): void {
+    this.nft(
+      machine,
+      `table netdev lab {
+        chain arrives {
+          type filter hook ingress device ${device} priority -500
+          ip saddr { 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 } counter
+        }
+      }`,
+    );
+  }
+
+  /** How many packets from private addresses have come to a watched device. */
+  leaked(machine: string): number {
+    const words = ['nft', '-j', 'list', 'table', 'netdev', 'lab'];
+    const { text } = this.run(machine, ...words);
+    const packets = /"packets": (\d+)/.exec(text)?.[1];
+    if (packets === undefined) throw new Error(`nobody watches: ${text}`);
+    return Number(packets);
+  }
+
+  /** Gives a machine nftables rules. */
+  nft(machine: string, rules: string): void {
+    execFileSync('ip', ['netns', 'exec', this.ns(machine), 'nft', '-f', '-'], {
+      input: rules,
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+  }
+
   /** How many devices of a machine carry an XDP program. */
   attached(machine: string): number {
     return sh(`ip -n ${this.ns(machine)} link`).split('prog/xdp').length - 1;
