@@ -51,6 +51,7 @@ import { prepareBuckets } from './buckets.js';
 import type { NapiConfig } from './config.js';
 import type { NapiContext } from './context.js';
 import { loadInitialData } from './initial.js';
+import { createClaims } from './ip/claims.js';
 import { ConversionRunner } from './nat-reform/convert/runner.js';
 import { ZoneMonitor } from './nat-reform/monitor.js';
 import { createSerial } from './nat-reform/serial.js';
@@ -138,6 +139,7 @@ function contextOf(
     uuid: deps.uuid ?? randomUUID,
     placing: createSerial(),
     turns: createTurns(),
+    claims: createClaims(),
   };
 }
 

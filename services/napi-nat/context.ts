@@ -12,6 +12,7 @@ import type { Clock } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
 import type { Store } from '#lib/store/types.js';
 import type { NapiConfig } from './config.js';
+import type { Claims } from './ip/claims.js';
 import type { Serial } from './nat-reform/serial.js';
 import type { Turns } from './turns.js';
 
@@ -31,6 +32,8 @@ export interface NapiContext {
   placing: Serial;
   /** Allocations from one network, or in one vnet, one after another. */
   turns: Turns;
+  /** Addresses that requests are about to take. */
+  claims: Claims;
   /** Zones whose heartbeats do not arrive, as far as they are watched. */
   deaf?: () => ReadonlySet<string>;
 }

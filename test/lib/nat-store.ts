@@ -18,6 +18,7 @@ import { commit, merge } from '../../services/napi-nat/commit.js';
 import type { NapiConfig } from '../../services/napi-nat/config.js';
 import type { NapiContext } from '../../services/napi-nat/context.js';
 import { restoreZone } from '../../services/napi-nat/failover.js';
+import { createClaims } from '../../services/napi-nat/ip/claims.js';
 import { ipBucket, ipBucketConfig } from '../../services/napi-nat/ip/record.js';
 import { assignFabric } from '../../services/napi-nat/nat-reform/hooks.js';
 import { createSerial } from '../../services/napi-nat/nat-reform/serial.js';
@@ -81,6 +82,7 @@ export async function natStore(
     uuid: randomUUID,
     placing: createSerial(),
     turns: createTurns(),
+    claims: createClaims(),
   };
   await store.createBucket(ipBucket(PUBLIC), ipBucketConfig);
   const pool = network({

@@ -45,6 +45,25 @@ test('hundreds of CreateAIPs at once: no duplicate, exact end', async (t) => {
   t.equal(again.ip, first.ip, 'a freed address is used again');
 });
 
+test('CreateAIPs of many owners at once fill the pool alike', async (t) => {
+  const world = await startWorld(t, { pool_end: '3.3.3.201' });
+  const create = (i: number) =>
+    world.call<AipView>('POST', '/aips', { owner_uuid: uuidOf(1, i % 90) });
+  const some = await Promise.all(
+    Array.from({ length: 150 }, (_, i) => create(i)),
+  );
+  t.ok(some.every(({ status }) => status === 200));
+  const last = (ip: string) => Number(ip.split('.')[3]);
+  const got = some.map(({ body }) => last(body.ip)).sort((a, b) => a - b);
+  const lowest = Array.from({ length: 150 }, (_, i) => i + 2);
+  t.deepEqual(got, lowest, 'the lowest addresses, none left out');
+  const more = await Promise.all(
+    Array.from({ length: 90 }, (_, i) => create(i)),
+  );
+  t.equal(more.filter(({ status }) => status === 200).length, 50);
+  t.equal(more.filter(({ status }) => status === 507).length, 40);
+});
+
 test('a NIC that goes takes its AIP along, whoever is first', async (t) => {
   const world = await startWorld(t);
   const zone = await addZone(t, world, 1, { ip: '127.0.0.12', port: 0 });

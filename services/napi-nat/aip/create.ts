@@ -8,6 +8,7 @@ import { ServiceError } from '#lib/errors.js';
 import { isStoreError } from '#lib/store/types.js';
 import { type Changes, merge } from '../commit.js';
 import type { NapiContext } from '../context.js';
+import type { Hold } from '../ip/claims.js';
 import { allocatePublic } from '../nat-reform/allocate.js';
 import { advancedLedger, readLedger } from '../nat-reform/ledger.js';
 import { type PublicRecord, publicEvent, putPublic } from '../public/record.js';
@@ -53,6 +54,7 @@ async function build(
   ctx: NapiContext,
   input: CreateAip,
   uuid: string,
+  hold: Hold,
 ): Promise<Done> {
   if (input.uuid !== undefined) await refuseDuplicate(ctx, uuid);
   // Before anything that is chosen by it is read.
@@ -63,10 +65,8 @@ async function build(
   const request: TargetRequest | null =
     instance === undefined ? null : { owner_uuid, instance, private_ip };
   const resolved = request && (await resolveTarget(ctx, request, uuid));
-  const taken = await allocatePublic(ctx, {
-    belongs_to_uuid: uuid,
-    owner_uuid,
-  });
+  const holder = { belongs_to_uuid: uuid, owner_uuid };
+  const taken = await allocatePublic(ctx, holder, hold);
   const now = ctx.clock.now();
   const record: AipRecord = {
     uuid,
@@ -116,8 +116,17 @@ function newPublic(aip: AipRecord): PublicRecord {
   };
 }
 
+/** Creations at the same time at most, well below a run of free addresses. */
+const LANES = 32;
+
+/** One owner's creations follow each other: they advance the same row. */
+function laneOf(owner: string): string {
+  return `aips ${Number.parseInt(owner.slice(-4), 16) % LANES}`;
+}
+
 /**
- * Creates an AIP.
+ * Creates an AIP. What points at an instance takes part in placement and waits
+ * for its turn there; others only need an address and run beside each other.
  * @throws ServiceError 507 SubnetFull when the public network is used up; 409
  *   QuotaExceeded; and what `resolveTarget` throws
  */
@@ -127,8 +136,13 @@ export async function createAip(
   asked: Asked = {},
 ): Promise<AipAnswer> {
   const uuid = input.uuid ?? ctx.uuid();
-  const answer = await ctx.placing.run(() =>
-    change(ctx, asked, () => build(ctx, input, uuid)),
-  );
+  const hold = ctx.claims.hold();
+  const create = () =>
+    change(ctx, asked, () => build(ctx, input, uuid, hold)).finally(
+      hold.release,
+    );
+  const answer = await (input.instance === undefined
+    ? ctx.turns.run(laneOf(input.owner_uuid), create)
+    : ctx.placing.run(create));
   return answer as AipAnswer;
 }

@@ -13,6 +13,7 @@ import { formatIpv4, ipv4, parseIpv4 } from '#lib/net/ipv4.js';
 import type { BatchRequest, StoreError } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import type { NetworkRecord } from '../network/record.js';
+import type { Hold } from './claims.js';
 import { type IpRecord, ipBucket, putIp } from './record.js';
 
 /** Freed records looked at in one go. */
@@ -56,12 +57,13 @@ type Candidate = { ip: string; etag: string | null };
 
 /**
  * @param options `claim` says for whom; `start` and `end` (dotted quads)
- *   narrow the provision range, ends included
+ *   narrow the provision range, ends included; `hold` keeps others of this
+ *   process away from the address until it is released
  */
 export function createIpChooser(
-  ctx: Pick<NapiContext, 'store'>,
+  ctx: Pick<NapiContext, 'store' | 'claims'>,
   network: NetworkRecord,
-  options: { claim: IpClaim; start?: string; end?: string },
+  options: { claim: IpClaim; start?: string; end?: string; hold?: Hold },
 ): IpChooser {
   const bucket = ipBucket(network.uuid);
   const start = options.start ?? network.provision_start_ip;
@@ -81,6 +83,12 @@ export function createIpChooser(
     return freed(ctx, bucket, start, end);
   }
 
+  /** The first that nobody is about to take, else the first. */
+  function pick(): Candidate | undefined {
+    const at = queue.findIndex(({ ip }) => !ctx.claims.has(bucket, ip));
+    return queue.splice(Math.max(at, 0), 1)[0];
+  }
+
   return {
     async next(last) {
       if (current && last && isAbout(last, bucket, current.ip)) {
@@ -89,9 +97,10 @@ export function createIpChooser(
       if (current === undefined && queue.length === 0) {
         queue = await candidates();
       }
-      current ??= queue.shift();
+      current ??= pick();
       if (current === undefined) throw subnetFull(network.uuid);
       const { ip, etag } = current;
+      options.hold?.take(bucket, ip);
       return {
         ip,
         request: putIp(network.uuid, taken(ip, options.claim), etag),

@@ -13,6 +13,7 @@ import { parseIpv4 } from '#lib/net/ipv4.js';
 import type { BatchRequest } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { createIpChooser } from '../ip/choose.js';
+import type { Hold } from '../ip/claims.js';
 import { findIp } from '../ip/read.js';
 import { freeIp, isFree, putIp } from '../ip/record.js';
 import { findGlobalNetwork, findNetwork } from '../network/read.js';
@@ -38,11 +39,13 @@ async function publicNetwork(ctx: NapiContext): Promise<NetworkRecord | null> {
 /**
  * Chooses a free address of the public network. Afresh in each attempt: what
  * another took meanwhile is no longer free then.
+ * @param hold for who does not wait for its turn in `placing`
  * @throws ServiceError 507 SubnetFull; 503 when the network does not exist
  */
 export async function allocatePublic(
   ctx: NapiContext,
   holder: { belongs_to_uuid: string; owner_uuid: string },
+  hold?: Hold,
 ): Promise<TakenAddress> {
   const network = await publicNetwork(ctx);
   if (network === null) {
@@ -53,7 +56,8 @@ export async function allocatePublic(
     });
   }
   const claim = { ...holder, belongs_to_type: 'other' };
-  const choice = await createIpChooser(ctx, network, { claim }).next(null);
+  const options = hold === undefined ? { claim } : { claim, hold };
+  const choice = await createIpChooser(ctx, network, options).next(null);
   return {
     ip: choice.ip,
     network_uuid: network.uuid,

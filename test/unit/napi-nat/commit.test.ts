@@ -21,6 +21,7 @@ import { commit, MAX_RETRIES } from '../../../services/napi-nat/commit.js';
 import type { NapiConfig } from '../../../services/napi-nat/config.js';
 import type { NapiContext } from '../../../services/napi-nat/context.js';
 import { createVlan } from '../../../services/napi-nat/fabric/vlans.js';
+import { createClaims } from '../../../services/napi-nat/ip/claims.js';
 import { createSerial } from '../../../services/napi-nat/nat-reform/serial.js';
 import { createNetwork } from '../../../services/napi-nat/network/create.js';
 import { createNic } from '../../../services/napi-nat/nic/create.js';
@@ -56,6 +57,7 @@ function process(store: Store, n: number, random?: () => number): NapiContext {
     uuid: () => uuidOf(10 + n, count++),
     placing: createSerial(),
     turns: createTurns(),
+    claims: createClaims(),
   };
 }
 
