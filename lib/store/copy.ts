@@ -19,15 +19,17 @@ export interface Copied {
 }
 
 /**
- * Neither store may change meanwhile. A copy that fails is begun again with a
- * new store.
- * @throws Error when `to` has anything in it
+ * Neither store may change meanwhile. Until all is there `to` is marked as
+ * unfinished: it opens for nothing but another copy, which begins anew.
+ * @throws Error when `to` has anything in it, or when `from` changed
  */
 export async function copyStore(from: Store, to: Store): Promise<Copied> {
   const some = await to.listBuckets();
   if (some.length > 0 || to.journal.position() > 0) {
     throw new Error('the store to write to is not empty');
   }
+  const position = from.journal.position();
+  await to.restore({ unfinished: true });
   const buckets = await from.listBuckets();
   let objects = 0;
   for (const { name, index, options } of buckets) {
@@ -48,6 +50,10 @@ export async function copyStore(from: Store, to: Store): Promise<Copied> {
     entries += page.length;
     seq = last.seq;
   }
+  if (from.journal.position() !== position) {
+    throw new Error('the store to read from changed while it was copied');
+  }
+  await to.restore({ unfinished: false });
   return { buckets: buckets.length, objects, entries };
 }
 

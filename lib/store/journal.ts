@@ -11,7 +11,7 @@
 import type { Logger } from '#lib/service/log.js';
 import type { Database } from './database.js';
 import { journalKey, META } from './keys.js';
-import { pages } from './reader.js';
+import { pages, type Writes } from './reader.js';
 import { type Journal, type JournalEntry, StoreError } from './types.js';
 import type { Writer } from './writer.js';
 
@@ -20,7 +20,8 @@ const PAGE = 500;
 /** The journal, and what the writer calls after a commit. */
 export interface OpenJournal {
   readonly journal: Journal;
-  committed(entries: JournalEntry[]): void;
+  /** @param writes of the commit, with the counters that it moved */
+  committed(entries: JournalEntry[], writes: Writes): void;
 }
 
 /** The journal's position as the database has it. */
@@ -38,10 +39,10 @@ export function openJournal(
   let position = storedPosition(database);
   let horizon = Number(database.reader.get(META.horizon) ?? '0');
 
-  function committed(entries: JournalEntry[]): void {
-    const last = entries.at(-1);
-    if (last === undefined) return;
-    position = last.seq;
+  function committed(entries: JournalEntry[], writes: Writes): void {
+    position = Number(writes.get(META.position) ?? position);
+    horizon = Number(writes.get(META.horizon) ?? horizon);
+    if (entries.length === 0) return;
     for (const listener of [...listeners]) {
       try {
         listener(entries);
@@ -57,7 +58,6 @@ export function openJournal(
       const until = Math.min(seq, txn.position());
       if (until > before) txn.set(META.horizon, String(until));
     });
-    horizon = Math.max(horizon, Math.min(seq, position));
     await clearForgotten(database);
   }
 

@@ -34,6 +34,8 @@ export const META = {
   horizon: 'm/horizon',
   updates: 'm/updates',
   buckets: 'm/buckets',
+  /** Not empty while a copy into the store is under way. */
+  unfinished: 'm/unfinished',
 } as const;
 
 /** A half-open stretch of keys. */

@@ -232,6 +232,9 @@ export function restoreImage(txn: Transaction, image: Image): void {
     raise(txn, nextIdKey(bucket.id), id + 1);
     raise(txn, META.updates, update + 1);
   }
+  if (image.unfinished !== undefined) {
+    txn.set(META.unfinished, image.unfinished ? 'yes' : '');
+  }
   if (image.horizon !== undefined) {
     txn.set(META.horizon, String(image.horizon));
     txn.startAfter(image.horizon);

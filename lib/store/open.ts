@@ -44,7 +44,7 @@ import type { Logger } from '#lib/service/log.js';
 import { type Database, openDatabase } from './database.js';
 import { createGapHints } from './gap.js';
 import { clearForgotten, openJournal, storedPosition } from './journal.js';
-import { META, prefixRange } from './keys.js';
+import { ABOVE, META, prefixRange } from './keys.js';
 import { type ReadStatistics, readAll, type Writes } from './reader.js';
 import { createStore } from './store.js';
 import type { Store } from './types.js';
@@ -61,7 +61,13 @@ export interface LevelStoreOptions {
    * under the system's temporary one, never waiting for the disk.
    */
   memory?: boolean;
+  /** Empties what a copy left unfinished, instead of refusing to open it. */
+  emptyUnfinished?: boolean;
 }
+
+/** What is said of a store that a copy did not finish. */
+export const UNFINISHED =
+  'a copy into it was not finished; copy again, or name another store';
 
 /** The embedded store, with what tests ask about its reading. */
 export interface LevelStore extends Store {
@@ -71,7 +77,8 @@ export interface LevelStore extends Store {
 /**
  * Opens or makes a store.
  * @param directory where it lies; ignored with `memory`
- * @throws Error naming the directory: locked, unreadable, or a newer format
+ * @throws Error naming the directory: locked, unreadable, a newer format, or
+ *   an unfinished copy
  */
 export async function openLevelStore(
   directory: string,
@@ -84,6 +91,7 @@ export async function openLevelStore(
   const database = await openDatabase(path, !memory);
   try {
     await checkFormat(database, path);
+    await checkWhole(database, path, options.emptyUnfinished === true);
     await clearDropped(database);
     await clearForgotten(database);
   } catch (error) {
@@ -109,7 +117,7 @@ function assemble(
     storedPosition(database),
     (entries, writes) => {
       hints.committed(writes);
-      journal.committed(entries);
+      journal.committed(entries, writes);
     },
   );
   const store = createStore(database, writer, hints, journal.journal, () =>
@@ -140,6 +148,20 @@ async function checkFormat(database: Database, path: string): Promise<void> {
     `cannot open store ${path}: it has format ${text}, this program ` +
       `reads format ${FORMAT}; use the program that wrote it or a newer one`,
   );
+}
+
+async function checkWhole(
+  database: Database,
+  path: string,
+  empty: boolean,
+): Promise<void> {
+  const key = META.unfinished;
+  if ((database.reader.get(key) ?? '') === '') return;
+  if (!empty) throw new Error(`cannot open store ${path}: ${UNFINISHED}`);
+  // The mark stays: emptying may be interrupted, too.
+  await database.clear({ low: '', high: key });
+  await database.clear({ low: `${key}\0`, high: ABOVE });
+  await database.write(new Map([[META.format, String(FORMAT)]]));
 }
 
 /** Clears keys of dropped buckets and indexes: nothing refers to them. */

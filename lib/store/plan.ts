@@ -55,6 +55,25 @@ export function planFilter(bucket: Bucket, filter: Filter): Plan {
   return plan;
 }
 
+/**
+ * Refuses a filter unless an index serves each of its fields.
+ * @throws StoreError NotIndexedError
+ */
+export function requireIndexes(bucket: Bucket, filter: Filter): void {
+  if ('terms' in filter) {
+    for (const term of filter.terms) requireIndexes(bucket, term);
+  } else if ('term' in filter) {
+    requireIndexes(bucket, filter.term);
+  } else if (!mentionsIndex(bucket, filter)) {
+    const { field } = filter;
+    throw new StoreError(
+      'NotIndexedError',
+      `${bucket.name} has no usable index on "${field}"`,
+      { bucket: bucket.name, field },
+    );
+  }
+}
+
 /** The index of a field, unless it still has to be rebuilt. */
 function usable(bucket: Bucket, field: string): NumberedIndex | undefined {
   if (bucket.reindex?.fields.includes(field)) return undefined;

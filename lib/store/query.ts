@@ -20,7 +20,7 @@ import {
   type Predicate,
 } from './match.js';
 import { orderedWalk, type Walk } from './ordered.js';
-import { type Plan, planFilter, walkRange } from './plan.js';
+import { type Plan, planFilter, requireIndexes, walkRange } from './plan.js';
 import { pages, type Reader } from './reader.js';
 import { readRecord } from './record.js';
 import { encodeScalar } from './scalar.js';
@@ -51,6 +51,7 @@ export async function find(
   const filter = parseFilter(filterText);
   const matches = compileFilter(bucket, filter);
   const plan = planFilter(bucket, filter);
+  if (options.requireIndexes === true) requireIndexes(bucket, filter);
   const order = sortOrder(bucket, options.sort);
   const walk = pageWalk(bucket, filter, options);
   if (walk !== null) {

@@ -134,6 +134,8 @@ export interface FindOptions {
   noLimit?: boolean;
   /** Whoever does not ask for `count` does not pay for it. */
   noCount?: boolean;
+  /** Refuses a filter with any field that no index serves. */
+  requireIndexes?: boolean;
 }
 
 export interface FindResult<T> {
@@ -168,6 +170,8 @@ export interface Journal {
 
 /** What a copy writes as it was, with nothing in its place. */
 export interface Image {
+  /** Says from when on, and until when, the store is not whole. */
+  unfinished?: boolean;
   objects?: StoredObject[];
   /** Where the journal begins; before any entries. */
   horizon?: number;
@@ -261,6 +265,7 @@ export type StoreErrorName =
   | 'NotNullableError'
   | 'JournalHorizonError'
   | 'NoDatabasePeersError'
+  | 'QueryTimeoutError'
   | 'LeaseLostError';
 
 /** An error with moray's name and context; `name` is what callers test. */

@@ -43,9 +43,18 @@ export const buckets: Record<string, BucketConfig> = {
   ...jobBuckets,
 };
 
-/** Makes the buckets that are missing and brings older ones up to date. */
+/** Objects whose new indexes are built in one go. */
+const REINDEX_PAGE = 500;
+
+/**
+ * Makes the buckets that are missing and brings older ones up to date: when a
+ * new version has more indexes, they are built before anything is served.
+ */
 export async function prepareBuckets(store: Store): Promise<void> {
   for (const [name, config] of Object.entries(buckets)) {
     await store.putBucket(name, config);
+    while ((await store.getBucket(name)).reindex_active.length > 0) {
+      await store.reindexObjects(name, REINDEX_PAGE);
+    }
   }
 }

@@ -42,13 +42,13 @@ export function onEachEngine(
 export async function reopenable(
   t: Test,
   clock: Clock = manualClock(),
-): Promise<() => Promise<Store>> {
+): Promise<(more?: { emptyUnfinished: true }) => Promise<Store>> {
   if (engines.get(t) === 'postgres') {
     const address = await freshAddress();
-    return () => openPostgresStore(address, { clock });
+    return (more) => openPostgresStore(address, { clock, ...more });
   }
   const directory = `${temporaryDirectory(t)}/new/store`;
-  return () => openLevelStore(directory, { clock });
+  return (more) => openLevelStore(directory, { clock, ...more });
 }
 
 /** A new empty store of the test's engine, closed at its end. */

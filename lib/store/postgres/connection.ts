@@ -68,8 +68,15 @@ export function isLost(error: unknown): boolean {
   );
 }
 
+/** The server ended a statement that took too long, or waited for a lock. */
+const LATE = ['57014', '55P03'];
+
 /** An error of a connection under moray's name for it. */
 export function translated(error: unknown): unknown {
+  if (LATE.includes(stateOf(error) ?? '')) {
+    const { message } = error as Error;
+    return new StoreError('QueryTimeoutError', `PostgreSQL: ${message}`);
+  }
   if (!isLost(error)) return error;
   const { message } = error as Error;
   return new StoreError(

@@ -12,7 +12,7 @@ import { type Bucket, indexOn, type NumberedIndex } from '../bucket.js';
 import { parseFilter } from '../filter.js';
 import { decodeText } from '../keys.js';
 import { compileFilter, isInternal } from '../match.js';
-import { planFilter } from '../plan.js';
+import { planFilter, requireIndexes } from '../plan.js';
 import { cut, DEFAULT_LIMIT, sortOrder } from '../query.js';
 import { isArrayType } from '../scalar.js';
 import type { FindOptions, FindResult, StoredObject } from '../types.js';
@@ -43,6 +43,7 @@ export async function find(
   const filter = parseFilter(text);
   const matches = compileFilter(bucket, filter);
   planFilter(bucket, filter);
+  if (options.requireIndexes === true) requireIndexes(bucket, filter);
   const order = sortOrder(bucket, options.sort);
   const params = parameters();
   const { values } = params;

@@ -34,11 +34,12 @@
 import type { Clock } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
 import { META } from '../keys.js';
-import { FORMAT } from '../open.js';
+import { FORMAT, UNFINISHED } from '../open.js';
 import type { Store } from '../types.js';
 import { createCatalog } from './catalog.js';
 import {
   DEFAULT_SCHEMA,
+  type OwnLink,
   openLink,
   openReaders,
   type PostgresAddress,
@@ -46,17 +47,20 @@ import {
 } from './connection.js';
 import { type OpenJournal, openJournal } from './journal.js';
 import { createStore } from './store.js';
-import { storeTables } from './tables.js';
+import { storeTables, tableOf } from './tables.js';
 import { createWriter, LOCK, type Writer } from './writer.js';
 
 export interface PostgresStoreOptions {
   clock: Clock;
   log?: Logger;
+  /** As for the embedded engine. */
+  emptyUnfinished?: boolean;
 }
 
 /**
  * Opens or makes a store.
- * @throws Error naming server and schema: unreachable, or of a newer format
+ * @throws Error naming the server: unreachable, forbidden, of a newer format,
+ *   or an unfinished copy
  */
 export async function openPostgresStore(
   address: PostgresAddress,
@@ -65,7 +69,7 @@ export async function openPostgresStore(
   const { url, schema = DEFAULT_SCHEMA } = address;
   const { clock, log } = options;
   try {
-    await prepare(url, schema);
+    await prepare(url, schema, options.emptyUnfinished === true);
   } catch (error) {
     const { message } = error as Error;
     throw new Error(`cannot open store ${shown(url)}: ${message}`, {
@@ -114,7 +118,11 @@ function shown(url: string): string {
 }
 
 /** Makes what is missing; several processes may do so at the same time. */
-async function prepare(url: string, schema: string): Promise<void> {
+async function prepare(
+  url: string,
+  schema: string,
+  empty: boolean,
+): Promise<void> {
   const link = await openLink(url, 'SELECT 1');
   try {
     const meta = `${quoted(schema)}._meta`;
@@ -122,6 +130,11 @@ async function prepare(url: string, schema: string): Promise<void> {
       ['BEGIN'],
       ['SELECT pg_advisory_xact_lock(hashtext($1))', [`vxlnat ${schema}`]],
     ]);
+    // Even IF NOT EXISTS asks for the right to make schemas.
+    const named = 'SELECT FROM pg_namespace WHERE nspname = $1';
+    if ((await link.query(named, [schema])).rows.length === 0) {
+      await link.query(`CREATE SCHEMA ${quoted(schema)}`);
+    }
     await link.query(storeTables(schema));
     const { rows } = await link.query(
       `INSERT INTO ${meta} VALUES ($1, $2), ($3, '')
@@ -136,8 +149,33 @@ async function prepare(url: string, schema: string): Promise<void> {
           'use the program that wrote it or a newer one',
       );
     }
+    await checkWhole(link, schema, empty);
     await link.query('COMMIT');
   } finally {
     await link.end();
   }
+}
+
+async function checkWhole(
+  link: OwnLink,
+  schema: string,
+  empty: boolean,
+): Promise<void> {
+  const at = quoted(schema);
+  const { rows } = await link.query(
+    `SELECT FROM ${at}._meta WHERE key = $1 AND value <> ''`,
+    [META.unfinished],
+  );
+  if (rows.length === 0) return;
+  if (!empty) throw new Error(UNFINISHED);
+  const buckets = await link.query(
+    `SELECT substr(key, 3) AS name FROM ${at}._meta WHERE key LIKE 'b/%'`,
+  );
+  for (const { name } of buckets.rows) {
+    await link.query(`DROP TABLE ${tableOf(schema, String(name))}`);
+  }
+  await link.query(`DELETE FROM ${at}._meta WHERE key <> ALL($1)`, [
+    [META.format, META.unfinished, LOCK],
+  ]);
+  await link.query(`DELETE FROM ${at}._journal`);
 }

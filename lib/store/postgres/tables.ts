@@ -27,11 +27,10 @@ import { quoted } from './connection.js';
 /** What a column can hold. */
 export type Column = string | string[] | null;
 
-/** Statements that make an empty store, for one that may be there already. */
+/** Statements that make an empty store in a schema, unless one is there. */
 export function storeTables(schema: string): string {
   const at = quoted(schema);
   return `
-    CREATE SCHEMA IF NOT EXISTS ${at};
     CREATE TABLE IF NOT EXISTS ${at}._meta (
       key text COLLATE "C" PRIMARY KEY,
       value text NOT NULL

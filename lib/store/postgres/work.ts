@@ -219,6 +219,9 @@ export class Work implements Target {
       await this.#raise(nextIdKey(held.bucket.id), id + 1);
       await this.#raise(META.updates, update + 1);
     }
+    if (image.unfinished !== undefined) {
+      this.set(META.unfinished, image.unfinished ? 'yes' : '');
+    }
     if (image.horizon !== undefined) {
       this.set(META.horizon, String(image.horizon));
       this.set(META.position, String(image.horizon));

@@ -243,7 +243,7 @@ async function runJob(
     work.undo(job.searches);
     if (job.searches) await link.query('ROLLBACK TO SAVEPOINT job');
     else if (job.alone) throw error;
-    job.fail(error);
+    job.fail(translated(error));
     return null;
   }
 }

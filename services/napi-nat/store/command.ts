@@ -46,7 +46,8 @@ export async function runStoreCopy(words: string[]): Promise<number> {
   const clock = systemClock();
   const old = await openStore(source, { clock });
   try {
-    const made = await openStore(storeAt(to), { clock });
+    const options = { clock, emptyUnfinished: true };
+    const made = await openStore(storeAt(to), options);
     try {
       const { buckets, objects, entries } = await copyStore(old, made);
       process.stdout.write(

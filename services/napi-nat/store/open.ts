@@ -11,10 +11,13 @@ import { openPostgresStore } from '#lib/store/postgres/open.js';
 import type { Store } from '#lib/store/types.js';
 import type { StoreConfig } from '../config.js';
 
-/** @throws Error naming the store: locked, out of reach, or a newer format */
+/**
+ * @throws Error naming the store: locked, out of reach, of a newer format, or
+ *   an unfinished copy
+ */
 export function openStore(
   config: StoreConfig,
-  options: { clock: Clock; log?: Logger },
+  options: { clock: Clock; log?: Logger; emptyUnfinished?: boolean },
 ): Promise<Store> {
   return 'postgres' in config
     ? openPostgresStore(config.postgres, options)

@@ -28,6 +28,7 @@ export function storeRefusal(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   switch (error.name) {
     case 'NoDatabasePeersError':
+    case 'QueryTimeoutError':
       return unavailable('the store is not available');
     case 'LeaseLostError':
       return unavailable('another process leads');

@@ -12,5 +12,6 @@ import './conformance/bucket.js';
 import './conformance/gap.js';
 import './conformance/journal.js';
 import './conformance/mutate.js';
+import './conformance/pages.js';
 import './conformance/query.js';
 import './conformance/reopen.js';

@@ -4,18 +4,26 @@
 
 /**
  * What would break: a store that is copied to the other engine and back is not
- * what it was: ids, etags, times, positions or finds differ.
+ * what it was: ids, etags, times, positions or finds differ. Or half a copy is
+ * taken for a store.
  */
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import test from 'tape';
+import test, { type Test } from 'tape';
+import { copyStore } from '#lib/store/copy.js';
 import { openLevelStore } from '#lib/store/open.js';
 import { openPostgresStore } from '#lib/store/postgres/open.js';
 import type { JournalEvent, Store } from '#lib/store/types.js';
 import { manualClock } from '#test/manual-clock.js';
 import { freshAddress } from '#test/postgres.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import {
+  levelStore,
+  onEachEngine,
+  reopenable,
+  temporaryStore,
+} from '#test/tmp-store.js';
 
 const MAIN = new URL('../../../services/napi-nat/main.js', import.meta.url)
   .pathname;
@@ -105,6 +113,67 @@ test('store copy, to PostgreSQL and back, keeps everything', async (t) => {
   const again = await last.updateObjects('nics', { name: 'x' }, '(mac=1)');
   t.equal(again.etag, 'u0000002', 'so do the etags of updates');
   await last.close();
+});
+
+/** A store that fails at its nth `restore`, as a copy that is interrupted. */
+function breaking(store: Store, at: number): Store {
+  let calls = 0;
+  return {
+    ...store,
+    restore(image) {
+      calls += 1;
+      return calls === at
+        ? Promise.reject(new Error('interrupted'))
+        : store.restore(image);
+    },
+  };
+}
+
+async function fails(t: Test, work: Promise<unknown>, words: RegExp) {
+  await work.then(
+    () => t.fail(`it was done, which should say ${words}`),
+    (error: Error) => t.match(error.message, words),
+  );
+}
+
+onEachEngine(
+  'an interrupted copy is no store, and is begun anew',
+  async (t) => {
+    const clock = manualClock(1_600_000_000_000);
+    const from = await levelStore(t, clock);
+    await fill(from);
+    const wanted = await image(from);
+    const open = await reopenable(t, clock);
+    // Before anything, among objects, before the journal, before the end.
+    for (const at of [2, 4, 6, 7]) {
+      const to = await open({ emptyUnfinished: true });
+      await fails(t, copyStore(from, breaking(to, at)), /interrupted/);
+      await to.close();
+      await fails(t, open(), /copy into it was not finished/);
+    }
+    const to = await open({ emptyUnfinished: true });
+    await copyStore(from, to);
+    t.deepEqual(await image(to), wanted);
+    await to.close();
+    const whole = await open();
+    t.deepEqual(await image(whole), wanted, 'it opens as any store');
+    await fails(t, copyStore(from, whole), /not empty/);
+    await whole.close();
+  },
+);
+
+onEachEngine('a copy of a store that changes is not finished', async (t) => {
+  const from = await temporaryStore(t);
+  await fill(from);
+  const to = await levelStore(t);
+  const changing: Store = {
+    ...from,
+    async listBuckets() {
+      await from.batch([], [event(99)]);
+      return from.listBuckets();
+    },
+  };
+  await fails(t, copyStore(changing, to), /changed while it was copied/);
 });
 
 test('store copy says what it cannot do', async (t) => {
