@@ -84,6 +84,7 @@ test('a page of a list reads the page, not all matches', async (t) => {
     ['(&(_id>=3001)(fabric=*))', '_id', 0, numbers(1981, 20).reverse()],
     ['(fabric=*)', 'vnet_id _key', 0, numbers(1, 20)],
     ['(_id>=4991)', '_id', 0, numbers(1, 10).reverse()],
+    ['(&(vnet_id>=0)(vnet_id>=4000))', 'vnet_id _key', 0, numbers(4000, 20)],
   ];
   const sortBy = (words: string) =>
     words.split(' ').map((attribute) => ({ attribute }));
@@ -105,6 +106,33 @@ test('a page of a list reads the page, not all matches', async (t) => {
     t.ok(read <= 2 * (offset + 20) + 40, `${what}: ${read} objects`);
     const entries = store.statistics.entries - before.entries;
     t.ok(entries <= 6 * (offset + 20) + 200, `${what}: ${entries} entries`);
+  }
+});
+
+test('few that are far away are found by their index', async (t) => {
+  const store = await levelStore(t);
+  await store.createBucket('nets', BUCKET);
+  const count = 20_000;
+  await store.batch(
+    Array.from({ length: count }, (_, i) => ({
+      bucket: 'nets',
+      key: `k${i}`,
+      value: { vnet_id: i, name: i < count - 500 ? 'common' : 'rare' },
+    })),
+  );
+  const page = { limit: 20, noCount: true, sort: { attribute: 'vnet_id' } };
+  for (const name of ['rare', 'common']) {
+    const before = { ...store.statistics };
+    const filter = `(&(vnet_id>=0)(name=${name}))`;
+    const { objects } = await store.findObjects('nets', filter, page);
+    const first = name === 'rare' ? count - 500 : 0;
+    t.deepEqual(
+      objects.map(({ value }) => value['vnet_id']),
+      Array.from({ length: 20 }, (_, i) => first + i),
+      name,
+    );
+    const read = store.statistics.objects - before.objects;
+    t.ok(read < 2000, `${name}: ${read} objects`);
   }
 });
 
