@@ -118,7 +118,9 @@ export class Follower {
   desired(): Desired {
     const { all, lost } = this.#fence;
     const announce = this.#status.announcing && !all;
-    return desiredOf(this.#world, this.#options.self, announce, lost);
+    const own = desiredOf(this.#world, this.#options.self, announce, lost);
+    // Without an UL3 the engine forwards nothing, by whatever path.
+    return all ? { ...own, ul3s: new Set() } : own;
   }
 
   /** What must not be announced although the world says so. */

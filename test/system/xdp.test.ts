@@ -141,6 +141,33 @@ xdp('a killed engine leaves flows that its successor takes over', async (t) => {
   t.equal(lab.attached('gw'), 0, 'a clean end leaves nothing');
 });
 
+xdp('a fenced zone translates nothing, nor does its program', async (t) => {
+  lab.farEndsTakeXdp();
+  const gateway = await open({ kind: 'xdp' });
+  const status = await gateway.attach();
+  t.equal(status.path, 'xdp', status.why ?? 'attached');
+  await passes(t);
+  const before = await gateway.io();
+  t.ok(before.fast_out > 0 && before.fast_in > 0, 'the kernel translates');
+  const own = GATEWAY.ul3;
+  await gateway.apply([{ op: 'remove_ul3', ip: own }]);
+  const out = ['-c', '3', '-i', '0.2', '-W', '1', '-I', FIXED.private, SERVER];
+  t.notEqual(lab.run('cn', 'ping', ...out).status, 0, 'nothing goes out');
+  const back = ['-c', '3', '-i', '0.2', '-W', '1', '-I', SERVER, FIXED.public];
+  t.notEqual(lab.run('wan', 'ping', ...back).status, 0, 'nothing comes in');
+  const after = await gateway.io();
+  t.equal(after.fast_out, before.fast_out, 'not in the kernel');
+  t.equal(after.fast_in, before.fast_in, 'either way');
+  const names = (await gateway.drops()).map(({ name }) => name);
+  t.ok(names.includes('NotOurUl3') && names.includes('NoUl3'), 'but counted');
+  ping(t, 'cn', `-c 2 ${own}`, 'the host itself is there');
+  await gateway.apply([{ op: 'add_ul3', ip: own }]);
+  await passes(t);
+  const again = await gateway.io();
+  t.ok(again.fast_out > after.fast_out, 'and it goes on where it was');
+  await gateway.close();
+});
+
 xdp('jumbo frames: by the program where they fit a page', async (t) => {
   lab.farEndsTakeXdp();
   jumbo();

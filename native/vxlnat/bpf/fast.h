@@ -111,12 +111,13 @@ INLINE int fast_inbound(struct xdp_md* ctx, struct iphdr* ip, int* action) {
   if (why) return why;
   struct vxlnat_layout* head = element(0);
   if (!head || head->ul3_count == 0) return VXLNAT_UP_HOST;
+  __u32 from = READ_ONCE(head->ul3s[0]);
+  if (from == 0) return VXLNAT_UP_SHUT;
   if (p.length > READ_ONCE(head->inner_mtu)) return VXLNAT_UP_LENGTH;
   why = choose_inbound(&c, &p, now);
   if (why) return why;
   why = read_host(&c, &host);
   if (why) return why;
-  __u32 from = head->ul3s[0];
 
   struct changes to = {.address = bpf_htonl(c.ip),
                        .port = bpf_htons(c.port),

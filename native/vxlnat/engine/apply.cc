@@ -26,6 +26,10 @@ const char* apply_one(Context& c, const AddUl3& op) {
   if (op.ip == 0) return "the underlay address must not be 0.0.0.0";
   vxlnat_layout& l = c.layout;
   if (l.ul3_count > 0 && c.serves(op.ip)) return nullptr;
+  if (c.is_shut()) {
+    l.ul3s[0] = op.ip;
+    return nullptr;
+  }
   if (l.ul3_count == VXLNAT_MAX_UL3S) {
     return "a zone serves at most 16 underlay addresses";
   }
@@ -35,6 +39,11 @@ const char* apply_one(Context& c, const AddUl3& op) {
 
 const char* apply_one(Context& c, const RemoveUl3& op) {
   vxlnat_layout& l = c.layout;
+  // No UL3 at all would mean any, also for a moment.
+  if (l.ul3_count == 1) {
+    if (l.ul3s[0] == op.ip) l.ul3s[0] = 0;
+    return nullptr;
+  }
   auto* end = std::remove(l.ul3s, l.ul3s + l.ul3_count, op.ip);
   l.ul3_count = static_cast<std::uint32_t>(end - l.ul3s);
   return nullptr;

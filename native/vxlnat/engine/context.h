@@ -79,9 +79,13 @@ struct Context {
   // Whether a datagram sent to `ip` is for us.
   bool serves(Ip4 ip) const {
     if (layout.ul3_count == 0) return true;
+    if (ip == 0) return false;
     const Ip4* const end = layout.ul3s + layout.ul3_count;
     return std::find<const Ip4*>(layout.ul3s, end, ip) != end;
   }
+
+  // Whether the last UL3 was taken away: nothing passes, everything stays.
+  bool is_shut() const { return layout.ul3_count == 1 && layout.ul3s[0] == 0; }
 
   // Public addresses are held in the filter once for each rule and entry.
   void hold_public(Ip4 ip) { ours[filter_slot(ip)]++; }

@@ -70,6 +70,8 @@ void bounce(Context& c, const Packet& cause, Packet& reply) {
 namespace {
 
 Verdict encap_one(Context& c, Packet& p) {
+  // What waited for its host may come after the last UL3 has gone.
+  if (c.is_shut()) return c.drop(p, Drop::kNoUl3);
   const vxlnat_remote* remote = p.host == nullptr
                                     ? c.remotes.known(p.vnet, p.dst)
                                     : c.remotes.known(p.vnet, p.dst, *p.host);

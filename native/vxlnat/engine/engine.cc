@@ -157,9 +157,10 @@ void take_external(Context& c, std::span<Packet> packets) {
   seen.inbound(c, packets);
   c.stats.rx_external_packets.add(packets.size());
   c.stats.rx_external_bytes.add(bytes_of(packets));
+  const bool quiet = c.look == nullptr && !c.is_shut();
   for (std::size_t i = 0; i < packets.size(); i++) {
     Packet& p = packets[i];
-    if (c.look == nullptr && pass_inbound(c, p, seen, i)) continue;
+    if (quiet && pass_inbound(c, p, seen, i)) continue;
     take(c, p, seen, i, inbound);
   }
 }

@@ -10,6 +10,7 @@
 namespace vxlnat {
 
 Verdict inbound(Context& c, Packet& p) {
+  if (c.is_shut()) return c.drop(p, Drop::kNoUl3);
   STAGE(parse(c, p));
   return inbound_ip(c, p);
 }

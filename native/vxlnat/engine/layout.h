@@ -163,7 +163,7 @@ struct vxlnat_layout {
   uint32_t probe_vnet;
   uint16_t vxlan_port;
   uint16_t inner_mtu;  // what fits to every node; changes while it runs
-  uint32_t ul3_count;  // 0: any address is served
+  uint32_t ul3_count;  // 0: any address is served; one of 0.0.0.0: none
   uint32_t ul3s[VXLNAT_MAX_UL3S];
   struct vxlnat_timers timers[VXLNAT_MAX_TIMERS];
   struct vxlnat_region flow_buckets;

@@ -81,6 +81,26 @@ TEST("config: every operation may be repeated") {
   CHECK_EQ(w.engine->stats().vnets.read(), 3u);
 }
 
+TEST("config: with its last UL3 gone a zone is shut, and loses nothing") {
+  World w;
+  const Bytes packet = make_udp(kHostA, 1, kServer, 53);
+  const Seen sent(w.inside(packet)[0].ip);
+  const Bytes reply = make_udp(kServer, 53, sent.src, sent.sport);
+  CHECK_EQ(w.outside(reply).size(), 1u);
+  const Ip4 own = World::path_in().local_ip;
+  CHECK(w.apply(RemoveUl3{own}) == nullptr);
+  CHECK(w.inside(packet).empty());
+  CHECK_EQ(w.dropped(Drop::kNotOurUl3), 1u);
+  CHECK(w.outside(reply).empty());
+  CHECK(w.outside(make_udp(kServer, 1, kAip, 1)).empty());
+  CHECK_EQ(w.dropped(Drop::kNoUl3), 2u);
+  CHECK(w.apply(RemoveUl3{own}) == nullptr);
+  CHECK(w.inside(packet).empty());
+  CHECK(w.apply(AddUl3{own}) == nullptr);
+  CHECK_EQ(Seen(w.inside(packet)[0].ip).sport, sent.sport);
+  CHECK_EQ(w.outside(reply).size(), 1u);
+}
+
 TEST(
     "config: a changed public address ends the rule's flows, a router does "
     "not") {

@@ -111,6 +111,22 @@ test('the control plane has the last word about addresses', async (t) => {
   t.equal(follower.position(), 9);
 });
 
+test('a fenced zone announces nothing and forwards nothing', async (t) => {
+  const { follower } = setUp([dataplane(5)]);
+  await follower.bootstrap();
+  t.deepEqual([...follower.desired().ul3s], ['192.168.12.6']);
+  follower.setFence({ all: true, lost: new Set() });
+  const shut = follower.desired();
+  t.deepEqual(
+    [shut.announced.size, shut.claims.size, shut.ul3s.size],
+    [0, 0, 0],
+  );
+  t.equal(shut.rules.size, 1, 'rules stay, and flows with them');
+  follower.setFence({ all: false, lost: new Set(['3.3.3.2']) });
+  const some = follower.desired();
+  t.deepEqual([some.announced.size, some.ul3s.size], [0, 1], 'not that one');
+});
+
 test('drift at the same position is found and repaired', async (t) => {
   const { follower, seen } = setUp([dataplane(5), dataplane(5, '3.3.3.9')]);
   await follower.bootstrap();
@@ -187,11 +203,11 @@ test('a damaged snapshot is refused, and says why', async (t) => {
   await snapshots.save(worldOf(dataplane(5)));
   const whole = readFileSync(file, 'utf8');
   const faults: [string, string, RegExp][] = [
-    ['cut off', whole.slice(0, -20), /JSON/],
+    ['cut off', whole.slice(0, -20), /JSON|cut short/],
     ['changed', whole.replace('10.4.4.1', '10.4.4.2'), /damaged: digest/],
     ['of another zone', whole.replace(ZONE, 'other'), /of zone other/],
-    ['of another version', whole.replace('"version":1', '"version":9'), /vers/],
-    ['empty', '', /JSON/],
+    ['of another version', whole.replace('"version":2', '"version":9'), /vers/],
+    ['empty', '', /cut short/],
   ];
   for (const [what, text, expected] of faults) {
     writeFileSync(file, text);
