@@ -66,6 +66,10 @@ export interface LimitWords {
 /** Limits and manners of the engine. Times are milliseconds. */
 export interface EngineSettings {
   max_flows: number;
+  max_vnets: number;
+  max_rules: number;
+  max_one_to_ones: number;
+  max_remotes: number;
   port_low: number;
   port_high: number;
   /** Inner MTU: what an underlay of 1500 takes, tag included (M1: 1446). */
@@ -148,6 +152,7 @@ const timers = object(
   ),
 );
 
+const room = { type: 'integer', minimum: 1, maximum: 1 << 24 };
 const count = { type: 'integer', minimum: 0, maximum: 1 << 27 };
 const limits = object({ flows: count, opening: count, rate: count });
 
@@ -191,6 +196,10 @@ export const CONFIG_SCHEMA: Record<string, unknown> = object(
     admin: object({ host, port }),
     engine: object({
       max_flows: { type: 'integer', minimum: 1, maximum: 1 << 26 },
+      max_vnets: room,
+      max_rules: room,
+      max_one_to_ones: room,
+      max_remotes: room,
       port_low: { type: 'integer', minimum: 1, maximum: 65535 },
       port_high: { type: 'integer', minimum: 1, maximum: 65535 },
       inner_mtu: { type: 'integer', minimum: 576, maximum: 8900 },
@@ -255,6 +264,10 @@ export function completeConfig(file: ConfigFile): Config {
     admin: { host: '127.0.0.1', port: 2960, ...file.admin },
     engine: {
       max_flows: 1 << 20,
+      max_vnets: 16_384,
+      max_rules: 32_768,
+      max_one_to_ones: 65_536,
+      max_remotes: 131_072,
       port_low: 1024,
       port_high: 65535,
       inner_mtu: 1446,

@@ -18,6 +18,10 @@ const CONFIG: EngineConfigDto = {
   probe_vnet: 1,
   inner_mtu: 1450,
   max_flows: 64,
+  max_vnets: 16,
+  max_rules: 64,
+  max_one_to_ones: 64,
+  max_remotes: 64,
   port_low: 1024,
   port_high: 65535,
   timers: {

@@ -183,6 +183,10 @@ Timers timers(const Field& from) {
   };
 }
 
+std::uint32_t room(const Field& from) {
+  return static_cast<std::uint32_t>(from.number(1, 1u << 24));
+}
+
 EngineConfig engine_config(const Field& from) {
   EngineConfig config;
   config.vxlan_port = port(from.get("vxlan_port"));
@@ -190,6 +194,10 @@ EngineConfig engine_config(const Field& from) {
   config.inner_mtu = port(from.get("inner_mtu"));
   config.max_flows =
       static_cast<std::uint32_t>(from.get("max_flows").number(1, 1u << 31));
+  config.max_vnets = room(from.get("max_vnets"));
+  config.max_rules = room(from.get("max_rules"));
+  config.max_one_to_ones = room(from.get("max_one_to_ones"));
+  config.max_remotes = room(from.get("max_remotes"));
   config.port_low = port(from.get("port_low"));
   config.port_high = port(from.get("port_high"));
   config.timers = timers(from.get("timers"));

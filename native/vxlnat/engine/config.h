@@ -56,8 +56,8 @@ struct EngineConfig {
   // the contract with JavaScript.
   bool check_senders = true;
 
-  // Room in the other tables; memory is taken at start. Not in the contract
-  // with JavaScript: the defaults hold a large zone.
+  // Room in the other tables; memory is taken at start. From max_fragments on
+  // not in the contract with JavaScript.
   std::uint32_t max_vnets = 16384;
   std::uint32_t max_rules = 32768;
   std::uint32_t max_one_to_ones = 65536;

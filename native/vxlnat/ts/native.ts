@@ -48,6 +48,12 @@ export interface EngineConfigDto {
   inner_mtu: number;
   /** Room for this many flows; memory is taken at start. */
   max_flows: number;
+  /** Room for fabrics, and the vnets they are in; memory is taken at start. */
+  max_vnets: number;
+  max_rules: number;
+  /** Room for AIPs, and for places of instances. */
+  max_one_to_ones: number;
+  max_remotes: number;
   port_low: number;
   port_high: number;
   timers: TimersDto;

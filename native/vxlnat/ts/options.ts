@@ -42,6 +42,14 @@ const TIMERS: TimersDto = {
 
 const DAY_MS = 86_400_000;
 
+/** Room in tables besides the flows': what holds a large zone. */
+const ROOMS = {
+  max_vnets: 16_384,
+  max_rules: 32_768,
+  max_one_to_ones: 65_536,
+  max_remotes: 131_072,
+};
+
 /** Shared with rule-options.ts. */
 export function integer(
   field: string,
@@ -142,6 +150,7 @@ export function engineConfig(given: EngineOptions): EngineConfigDto {
       probe_vnet: 0xffffff,
       inner_mtu: 1450,
       max_flows: 1_048_576,
+      ...ROOMS,
       port_low: 1024,
       port_high: 65535,
       timers,
@@ -157,6 +166,9 @@ export function engineConfig(given: EngineOptions): EngineConfigDto {
   // 576 is the least that any IPv4 host must take (RFC 791 section 3.1).
   integer('config.inner_mtu', config.inner_mtu, 576, 65485);
   integer('config.max_flows', config.max_flows, 64, 1 << 27);
+  for (const name of Object.keys(ROOMS) as (keyof typeof ROOMS)[]) {
+    integer(`config.${name}`, config[name], 1, 1 << 24);
+  }
   integer('config.port_low', config.port_low, 1, 65535);
   integer('config.port_high', config.port_high, config.port_low, 65535);
   for (const [name, value] of Object.entries(timers)) {
