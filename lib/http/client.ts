@@ -42,6 +42,11 @@ export interface CallOptions {
   requestId?: string;
   /** Instead of the client's limit, in milliseconds. */
   timeoutMs?: number;
+  /**
+   * Reads a good answer's body as it comes, whatever its size. The limit is
+   * then for each wait, not for the whole exchange.
+   */
+  read?: (body: AsyncIterable<Uint8Array>) => Promise<unknown>;
 }
 
 export interface Answer<T> {
@@ -128,12 +133,27 @@ export class HttpClient {
         agent: this.#agent as HttpAgent,
         ...this.#options.tls?.current(),
         headers: this.#headers(call, payload),
-        signal: AbortSignal.timeout(limitMs),
+        ...(call.read ? {} : { signal: AbortSignal.timeout(limitMs) }),
       });
       const fail = (error: Error) =>
         reject(this.#unreachable(url, error, limitMs));
       request.on('error', fail);
+      if (call.read) {
+        request.setTimeout(limitMs, () =>
+          request.destroy(new DOMException('no more bytes', 'TimeoutError')),
+        );
+      }
       request.on('response', (response) => {
+        if (call.read && (response.statusCode ?? 500) < 400) {
+          const { status, headers } = headOf(response);
+          call
+            .read(response)
+            .then(
+              (body) => resolve({ status, headers, body: body as T }),
+              fail,
+            );
+          return;
+        }
         const limit = this.#options.maxBodyBytes ?? MAX_BODY_BYTES;
         readText(response, limit).then((text) => {
           const answer = toAnswer<T>(response, text);
@@ -215,17 +235,21 @@ async function readText(
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function toAnswer<T>(
-  response: IncomingMessage,
-  text: string,
-): Answer<T> | ServiceError {
-  const status = response.statusCode ?? 0;
+function headOf(response: IncomingMessage): Omit<Answer<never>, 'body'> {
   const headers = Object.fromEntries(
     Object.entries(response.headers).map(([name, value]) => [
       name,
       Array.isArray(value) ? value.join(', ') : (value ?? ''),
     ]),
   );
+  return { status: response.statusCode ?? 0, headers };
+}
+
+function toAnswer<T>(
+  response: IncomingMessage,
+  text: string,
+): Answer<T> | ServiceError {
+  const { status, headers } = headOf(response);
   const isJson = (headers['content-type'] ?? '').startsWith('application/json');
   let body: unknown = text === '' ? undefined : text;
   if (isJson && text !== '') {

@@ -20,6 +20,7 @@ import type {
   Heartbeat,
   HeartbeatReply,
 } from '#lib/model/dataplane.js';
+import { readDataplaneText } from '#lib/model/dataplane-text.js';
 import type { Logger } from '#lib/service/log.js';
 import type { Config } from './config.js';
 import type { Remote, World } from './desired.js';
@@ -39,6 +40,9 @@ const RESOURCES: Readonly<Record<string, string[]>> = {
   nat_zone: ['create', 'delete', 'state'],
   ul3_mapping: ['put', 'delete'],
 };
+
+/** How long a snapshot may make us wait for its next bytes. */
+const DATAPLANE_MS = 120_000;
 
 export interface ControlOptions {
   config: Config;
@@ -223,7 +227,10 @@ export class ControlPlane {
   }
 
   async #fetchDataplane(): Promise<Dataplane> {
-    const { body } = await this.#http.get<Dataplane>('/dataplane');
+    const { body } = await this.#http.get<Dataplane>('/dataplane', {
+      read: readDataplaneText,
+      timeoutMs: DATAPLANE_MS,
+    });
     return body;
   }
 

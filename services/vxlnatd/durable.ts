@@ -7,7 +7,7 @@
  * is the old one or the new one; and not oftener than is worth it.
  */
 
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
@@ -15,17 +15,20 @@ import type { Logger } from '#lib/service/log.js';
 /** Least milliseconds between a change and its place on disk. */
 const SAVE_MS = 1000;
 
-/** Writes `directory/name` so that a crash leaves it old or new. */
+/**
+ * Writes `directory/name` so that a crash leaves it old or new.
+ * @param text whole or in pieces
+ */
 export async function writeDurably(
   directory: string,
   name: string,
-  text: string,
+  text: string | Iterable<string>,
 ) {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const aside = join(directory, `${name}.new`);
   const handle = await open(aside, 'w', 0o600);
   try {
-    await handle.writeFile(text);
+    await writeFile(handle, text);
     await handle.sync();
   } finally {
     await handle.close();

@@ -9,21 +9,16 @@
  * its rules) is refused: forwarding by half a rule table is worse than none.
  */
 
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Dataplane } from '#lib/model/dataplane.js';
+import { dataplaneText, readDataplaneText } from '#lib/model/dataplane-text.js';
 import { rulesDigest } from '#lib/model/rules-digest.js';
 import { type World, worldOf } from './desired.js';
 import { writeDurably } from './durable.js';
 
 /** The file's format; another version is not read. */
-const VERSION = 1;
-
-interface SnapshotFile {
-  version: number;
-  zone_uuid: string;
-  dataplane: Dataplane;
-}
+const VERSION = 2;
 
 export interface Snapshots {
   /**
@@ -48,15 +43,15 @@ export function dataplaneOf(world: World): Dataplane {
   };
 }
 
-function checked(file: string, text: string, zone: string): Dataplane {
-  const found = JSON.parse(text) as Partial<SnapshotFile>;
-  const { dataplane } = found;
-  if (found.version !== VERSION || dataplane === undefined) {
+async function read(file: string, zone: string): Promise<Dataplane> {
+  const found = await readDataplaneText(createReadStream(file));
+  if (found['version'] !== VERSION) {
     throw new Error(`${file}: not a snapshot of version ${VERSION}`);
   }
-  if (found.zone_uuid !== zone) {
-    throw new Error(`${file}: of zone ${found.zone_uuid}, not ${zone}`);
+  if (found['zone_uuid'] !== zone) {
+    throw new Error(`${file}: of zone ${found['zone_uuid']}, not ${zone}`);
   }
+  const dataplane = found as unknown as Dataplane;
   const digest = rulesDigest(dataplane.fabrics, dataplane.one_to_ones);
   if (digest !== dataplane.digest) {
     throw new Error(
@@ -75,16 +70,10 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
   const file = join(directory, name);
   return {
     async load() {
-      let text: string;
       try {
-        text = await readFile(file, 'utf8');
+        return worldOf(await read(file, zone));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-        throw new Error(`${file}: ${(error as Error).message}`);
-      }
-      try {
-        return worldOf(checked(file, text, zone));
-      } catch (error) {
         const { message } = error as Error;
         throw new Error(
           message.startsWith(file) ? message : `${file}: ${message}`,
@@ -92,12 +81,9 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
       }
     },
     save(world) {
-      const content: SnapshotFile = {
-        version: VERSION,
-        zone_uuid: zone,
-        dataplane: dataplaneOf(world),
-      };
-      return writeDurably(directory, name, `${JSON.stringify(content)}\n`);
+      const more = { version: VERSION, zone_uuid: zone };
+      const text = dataplaneText(dataplaneOf(world), more);
+      return writeDurably(directory, name, text);
     },
   };
 }

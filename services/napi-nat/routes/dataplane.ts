@@ -5,6 +5,7 @@
 /** `GET /dataplane`: what a zone boots from. */
 
 import type { Route } from '#lib/http/types.js';
+import { dataplaneText } from '#lib/model/dataplane-text.js';
 import type { NapiContext } from '../context.js';
 import { readDataplane } from '../dataplane/snapshot.js';
 
@@ -15,7 +16,13 @@ export function dataplaneRoutes(ctx: NapiContext): Route[] {
       method: ['GET', 'HEAD'],
       path: '/dataplane',
       name: 'getdataplane',
-      handler: async () => ({ status: 200, body: await readDataplane(ctx) }),
+      handler: async () => {
+        const dataplane = await readDataplane(ctx);
+        const open = async function* () {
+          yield* dataplaneText(dataplane);
+        };
+        return { status: 200, stream: { type: 'application/json', open } };
+      },
     },
   ];
 }

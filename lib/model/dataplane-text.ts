@@ -1,0 +1,102 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+/**
+ * A data plane as text, on the wire and on disk: JSON with each object on a
+ * line of its own. Whoever likes reads it as the JSON that it is; a million
+ * AIPs are more than one string can hold, so zones and napi-nat write and read
+ * it line by line.
+ */
+
+import type { Dataplane } from './dataplane.js';
+
+/** Characters in one piece, about. */
+const PIECE = 65_536;
+
+const LISTS = ['fabrics', 'one_to_ones', 'publics', 'zones'] as const;
+
+/** The text of a list, its brackets on lines of their own. */
+function* listText(name: string, items: readonly object[]): Generator<string> {
+  let text = `,"${name}":[\n`;
+  for (const [i, item] of items.entries()) {
+    text += JSON.stringify(item);
+    text += i + 1 < items.length ? ',\n' : '\n';
+    if (text.length < PIECE) continue;
+    yield text;
+    text = '';
+  }
+  yield `${text}]\n`;
+}
+
+/**
+ * Writes a data plane.
+ * @param more fields to put in front, such as a file's version
+ * @returns the text in pieces
+ */
+export function* dataplaneText(
+  dataplane: Dataplane,
+  more: object = {},
+): Generator<string> {
+  const { position, digest } = dataplane;
+  yield `${JSON.stringify({ ...more, position, digest }).slice(0, -1)}\n`;
+  for (const name of LISTS) yield* listText(name, dataplane[name]);
+  yield '}\n';
+}
+
+/** Takes line by line what `dataplaneText` wrote. */
+class LineReader {
+  #found: Record<string, unknown> | null = null;
+  #list: unknown[] | null = null;
+  #ended = false;
+
+  take(line: string): void {
+    if (this.#list !== null) {
+      if (line === ']') this.#list = null;
+      else this.#list.push(JSON.parse(line.replace(/,$/, '')));
+    } else if (this.#found === null) {
+      this.#found = JSON.parse(line.endsWith('}') ? line : `${line}}`);
+      this.#ended = line.endsWith('}');
+    } else if (line === '}') {
+      this.#ended = true;
+    } else {
+      const name = /^,"(\w+)":\[$/.exec(line)?.[1];
+      if (name === undefined) throw new SyntaxError('not a list');
+      this.#list = [];
+      this.#found[name] = this.#list;
+    }
+  }
+
+  end(): Record<string, unknown> {
+    if (this.#found === null || !this.#ended) {
+      throw new SyntaxError('it is cut short');
+    }
+    return this.#found;
+  }
+}
+
+/**
+ * Reads a data plane as it comes, or JSON without line ends.
+ * @returns the fields, unchecked
+ * @throws SyntaxError when it is cut short or no such text
+ */
+export async function readDataplaneText(
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<Partial<Dataplane> & Record<string, unknown>> {
+  const decoder = new TextDecoder();
+  const reader = new LineReader();
+  let rest = '';
+  for await (const piece of pieces) {
+    const text = decoder.decode(piece, { stream: true });
+    const end = text.lastIndexOf('\n');
+    if (end < 0) {
+      rest += text;
+      continue;
+    }
+    const lines = (rest + text.slice(0, end)).split('\n');
+    rest = text.slice(end + 1);
+    for (const line of lines) reader.take(line);
+  }
+  if (rest !== '') reader.take(rest);
+  return reader.end();
+}
