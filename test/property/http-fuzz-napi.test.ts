@@ -4,10 +4,11 @@
 
 /** Hostile HTTP against napi-nat: every route, every field, the whole store. */
 
-import test from 'tape';
+import test, { type Test } from 'tape';
 import type { Route } from '#lib/http/types.js';
 import { type Call, fuzzHttp } from '#test/http-fuzz/fuzz.js';
 import { type OpenWorld, startWorld } from '#test/nat-world.js';
+import { freshAddress } from '#test/postgres.js';
 import { storeDigest } from '#test/store-digest.js';
 import { type Case, cases } from '../scenario/bad-input-cases.js';
 import { queries } from '../scenario/bad-input-urls.js';
@@ -85,15 +86,18 @@ function unknownTo(calls: readonly Call[]): string[] {
     .map(({ method, path }) => `${method} ${path}`);
 }
 
-test('no request breaks napi-nat, none that is refused is done', async (t) => {
+async function fuzz(t: Test, attacks: number, postgres: boolean) {
   const worlds: OpenWorld[] = [];
   await fuzzHttp(t, {
-    attacks: 700,
+    attacks,
     async start() {
       await worlds.pop()?.stop();
       const world = await startWorld(t, {
         heartbeat_ms: NEVER_MS,
         probe_ms: NEVER_MS,
+        ...(postgres && {
+          config: { store: { postgres: await freshAddress() } },
+        }),
       });
       worlds.push(world);
       const empty = await storeDigest(world.store);
@@ -111,4 +115,10 @@ test('no request breaks napi-nat, none that is refused is done', async (t) => {
       };
     },
   });
-});
+}
+
+test('no request breaks napi-nat, none that is refused is done', (t) =>
+  fuzz(t, 700, false));
+
+test('nor does one on PostgreSQL, which is choosy about text', (t) =>
+  fuzz(t, 100, true));
