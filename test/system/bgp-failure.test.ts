@@ -10,12 +10,13 @@
 
 import test from 'tape';
 import { until } from '#test/until.js';
-import { AIP, lostWhile, SNAT, startLab, ZONES } from './bgp-lab.js';
+import { AIP, lostWhile, PATIENT, SNAT, startLab, ZONES } from './bgp-lab.js';
 
 const skip = process.getuid?.() !== 0 && 'needs root';
 
 test('a link that is lost is noticed by BFD', { skip }, async (t) => {
-  const lab = await startLab(t);
+  // With graceful restart FRR waits for the hold time, BIRD for its end.
+  const lab = await startLab(t, { ...PATIENT, graceful_restart_seconds: 0 });
   await lab.startZone('z2');
   await lab.waysAre(AIP, 'z1');
   await lostWhile(t, lab, 'external link lost', async () => {

@@ -30,10 +30,14 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tape';
 import { temporaryDirectory } from '#test/tmp.js';
 import { until } from '#test/until.js';
-import { Lab, lines } from './lab/lab.js';
+import { Lab, lines, type Output } from './lab/lab.js';
 
 const DOCS = new URL('../../../docs/bgp.md', import.meta.url);
 const VXLNATD = new URL('../../services/vxlnatd/main.js', import.meta.url);
+const VXLNATADM = new URL(
+  '../../services/vxlnatd/adm/main.js',
+  import.meta.url,
+);
 const CONTROL = ['192.168.12.9', '8080', '1296'];
 const NAMES = ['cn', 'ctl', 'z1', 'z2', 'r1', 'r2', 'inet', 'sw'];
 
@@ -54,6 +58,12 @@ export const ZONES = {
 } as const;
 export type ZoneName = keyof typeof ZONES;
 export type RouterName = 'r1' | 'r2';
+
+/** A test machine may be too busy for BFD of 50 ms and a drain of 500 ms. */
+export const PATIENT = {
+  bfd: { interval_ms: 300, multiplier: 5 },
+  drain_ms: 3000,
+};
 
 /** The first example below a heading of docs/bgp.md. */
 export function example(heading: string): string {
@@ -105,7 +115,6 @@ export class BgpLab extends Lab {
     this.#port('ext', 'r1', 'ext0', '198.51.100.1/24', queues);
     this.#port('ext', 'r2', 'ext0', '198.51.100.2/24', queues);
     this.#internet();
-    this.#instances();
   }
 
   /** A device in a namespace, plugged into one of the switches. */
@@ -150,23 +159,19 @@ export class BgpLab extends Lab {
         net.ipv4.conf.i2.rp_filter=0`);
   }
 
-  #instances(): void {
-    const cn = this.ns('cn');
-    this.sh(`ip -n ${cn} link add vx1 address 90:b8:d0:00:00:99 mtu 1446 \
-        type vxlan id 1 local 192.168.12.1 dev und0 dstport 4789 nolearning \
-        noudpcsum
-      ip -n ${cn} addr add 10.0.4.11/24 dev vx1
-      ip -n ${cn} addr add 10.0.4.10/24 dev vx1
-      ip -n ${cn} link set vx1 up
-      ip -n ${cn} neigh add 10.0.4.1 lladdr 90:b8:d0:00:00:01 dev vx1
-      ip -n ${cn} route add default via 10.0.4.1 src 10.0.4.11`);
-    this.route('z1');
-  }
-
-  /** Whose engine the instances use as their router. */
-  route(zone: ZoneName): void {
-    this.sh(`bridge -n ${this.ns('cn')} fdb replace 90:b8:d0:00:00:01 \
-      dev vx1 dst ${ZONES[zone].ul3}`);
+  /** Plugs instances behind one MAC into a fabric, with zone 1 as the router. */
+  instances(vnet: number, mac: string, ips: string[], router: string): void {
+    this.plugIn({
+      at: 'cn',
+      node: 'cn',
+      underlay: 'und0',
+      ul3: '192.168.12.1',
+      vnet,
+      mac,
+      addresses: ips.map((ip) => `${ip}/24`),
+      router: { ip: '10.0.4.1', mac: router, ul3: ZONES.z1.ul3 },
+      mtu: 1446,
+    });
   }
 
   /** FRR, as an operator would start and configure it. */
@@ -233,6 +238,8 @@ export class BgpLab extends Lab {
     await this.order('aip', 'aip1', 1, '10.0.4.10', AIP);
     await this.order('mapping', 1, '10.0.4.10', '192.168.12.1');
     await this.order('mapping', 1, '10.0.4.11', '192.168.12.1');
+    const ips = ['10.0.4.10', '10.0.4.11'];
+    this.instances(1, '90:b8:d0:00:00:99', ips, '90:b8:d0:00:00:01');
   }
 
   /** One call of `MiniNapi`. */
@@ -249,14 +256,17 @@ export class BgpLab extends Lab {
   /**
    * Starts a zone by the example of docs/bgp.md.
    * @param changes laid over its configuration
+   * @param bgp laid over its `bgp`
    */
-  async startZone(name: ZoneName, changes: object = {}): Promise<ChildProcess> {
+  async startZone(
+    name: ZoneName,
+    changes: object = {},
+    bgp: object = PATIENT,
+  ): Promise<ChildProcess> {
     const zone = ZONES[name];
     const config = JSON.parse(example('A zone'));
     Object.assign(config, { zone_uuid: zone.uuid, io: 'tun', ...changes });
-    // A test machine may be too busy for BFD of 50 ms and a drain of 500 ms.
-    config.bgp.bfd = { interval_ms: 300, multiplier: 5 };
-    config.bgp.drain_ms = 3000;
+    Object.assign(config.bgp, bgp);
     config.underlay.ip = zone.ul3;
     config.external.ip = zone.external;
     config.bgp.directory = this.birdOf(name);
@@ -297,6 +307,11 @@ export class BgpLab extends Lab {
       .then((text) => console.log(text))`;
     const { text } = this.run(zone, process.execPath, '-e', script);
     return JSON.parse(text);
+  }
+
+  /** Runs vxlnatadm beside a zone's daemon. */
+  adm(zone: ZoneName, ...words: string[]): Output {
+    return this.run(zone, process.execPath, fileURLToPath(VXLNATADM), ...words);
   }
 
   /** How many ways FRR knows of to an address. */
@@ -348,21 +363,58 @@ export class BgpLab extends Lab {
       await ended(child);
     }
     for (const file of this.#pidFiles) {
-      this.sh(`test ! -e ${file} || kill -9 $(cat ${file}) || true`);
+      this.sh(
+        `test ! -e ${file} || kill -9 $(cat ${file}) 2>/dev/null || true`,
+      );
     }
     this.down();
   }
 }
 
-/** A lab with its routers, its control plane and one zone. */
-export async function startLab(t: Test): Promise<BgpLab> {
+/**
+ * A lab with its routers, its control plane and one zone.
+ * @param bgp laid over the zone's `bgp`
+ */
+export async function startLab(t: Test, bgp?: object): Promise<BgpLab> {
   const lab = new BgpLab(t);
   lab.build();
   await lab.startControl();
   await lab.startFrr();
   lab.startBird();
-  await lab.startZone('z1');
+  await lab.startZone('z1', {}, bgp);
   return lab;
+}
+
+/** Of a stream of packets to an address. */
+interface Stream {
+  sent: number;
+  lost: number;
+  /** How often a router had no way to the address. */
+  gaps: number;
+}
+
+/** Sends 1000 packets a second to an address while something happens. */
+export async function streamWhile(
+  lab: BgpLab,
+  ip: string,
+  happens: () => Promise<void>,
+): Promise<Stream> {
+  const receiver = lab.start('cn', 'bgp-stream.js', 'receive');
+  const heard = lines(receiver)[Symbol.asyncIterator]();
+  await heard.next();
+  const sender = lab.start('inet', 'bgp-stream.js', 'send', '1000', ip);
+  const told = lines(sender)[Symbol.asyncIterator]();
+  await told.next();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const watches = (['r1', 'r2'] as const).map((r) => lab.watch(r, ip));
+  await happens();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  sender.stdin?.end();
+  const { sent } = JSON.parse((await told.next()).value);
+  receiver.stdin?.end();
+  const { received } = JSON.parse((await heard.next()).value);
+  const gaps = watches.reduce((sum, gone) => sum + gone(), 0);
+  return { sent, lost: sent - received, gaps };
 }
 
 /**
@@ -375,22 +427,10 @@ export async function lostWhile(
   lab: BgpLab,
   what: string,
   happens: () => Promise<void>,
+  aip = AIP,
 ): Promise<number> {
-  const receiver = lab.start('cn', 'bgp-stream.js', 'receive');
-  const heard = lines(receiver)[Symbol.asyncIterator]();
-  await heard.next();
-  const sender = lab.start('inet', 'bgp-stream.js', 'send', '1000', AIP);
-  const told = lines(sender)[Symbol.asyncIterator]();
-  await told.next();
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const watches = (['r1', 'r2'] as const).map((r) => lab.watch(r, AIP));
-  await happens();
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  sender.stdin?.end();
-  const { sent } = JSON.parse((await told.next()).value);
-  receiver.stdin?.end();
-  const { received } = JSON.parse((await heard.next()).value);
-  t.ok(received > 0, `${what}: packets arrive`);
-  t.comment(`${what}: ${sent - received} of ${sent} packets lost`);
-  return watches.reduce((sum, gone) => sum + gone(), 0);
+  const { sent, lost, gaps } = await streamWhile(lab, aip, happens);
+  t.ok(lost < sent, `${what}: packets arrive`);
+  t.comment(`${what}: ${lost} of ${sent} packets lost`);
+  return gaps;
 }

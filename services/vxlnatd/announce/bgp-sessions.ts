@@ -21,9 +21,6 @@ import {
 } from './bird-answers.js';
 import { protocolOf } from './bird-config.js';
 
-/** Sessions by the name of their protocol in BIRD. */
-export type States = Map<string, SessionState>;
-
 /** Of a state such as `Active Socket: Connection refused` the reason. */
 function reasonIn({ state, established }: SessionState): string | null {
   if (established) return null;
@@ -59,27 +56,33 @@ export class Sessions {
     return this.#neighbors;
   }
 
-  /** Nobody can say how they are. */
-  forget(): void {
-    this.#neighbors = this.#neighbors.map((neighbor) => ({
-      ...neighbor,
-      ...NO_SESSION,
-      bfd: null,
-      exported: 0,
-    }));
-  }
-
-  /** How they are now. */
-  async states(): Promise<States> {
-    return statesIn(await this.#bird.ask('show protocols "up_*"'));
-  }
-
   /**
    * Looks at all of them.
    * @param served how many addresses each should be sent
    * @returns whether each that is established is sent as many
+   * @throws what `Bird.ask` throws; nobody can say then how they are
    */
-  async observe(states: States, served: number): Promise<boolean> {
+  async observe(served: number): Promise<boolean> {
+    try {
+      return await this.#observe(await this.#states(), served);
+    } catch (error) {
+      const unknown = { ...NO_SESSION, bfd: null, exported: 0 };
+      this.#neighbors = this.#neighbors.map((neighbor) => ({
+        ...neighbor,
+        ...unknown,
+      }));
+      throw error;
+    }
+  }
+
+  async #states(): Promise<Map<string, SessionState>> {
+    return statesIn(await this.#bird.ask('show protocols "up_*"'));
+  }
+
+  async #observe(
+    states: Map<string, SessionState>,
+    served: number,
+  ): Promise<boolean> {
     const bfd =
       this.#config.bfd === null
         ? null
@@ -110,7 +113,7 @@ export class Sessions {
 
   /** The addresses that each established neighbour is sent. */
   async sent(): Promise<Map<string, Set<string>>> {
-    const states = await this.states();
+    const states = await this.#states();
     const sent = new Map<string, Set<string>>();
     for (const neighbor of this.#config.neighbors) {
       const name = protocolOf(neighbor);
@@ -133,12 +136,18 @@ export class Sessions {
   }
 
   async #count(name: string): Promise<number> {
-    return routeCountIn(
-      await this.#bird.ask(`show route export ${name} count`),
-    );
+    return routeCountIn(await this.#exported(`${name} count`));
   }
 
   async #list(name: string): Promise<Set<string>> {
-    return addressesIn(await this.#bird.ask(`show route export ${name}`));
+    return addressesIn(await this.#exported(name));
+  }
+
+  /** Nothing of a session that went down since its state was asked for. */
+  async #exported(what: string): Promise<string> {
+    return this.#bird.ask(`show route export ${what}`).catch((error) => {
+      if (/No valid tables/.test((error as Error).message)) return '';
+      throw error;
+    });
   }
 }

@@ -67,7 +67,11 @@ export const BGP_SCHEMA: Record<string, unknown> = {
         required: ['ip', 'as'],
         additionalProperties: false,
         properties: {
-          ip: { type: 'string', pattern: IPV4 },
+          ip: {
+            type: 'string',
+            pattern: IPV4,
+            description: 'must be an IPv4 address: there are no IPv6 sessions',
+          },
           as: AS,
           password: {
             type: ['string', 'null'],

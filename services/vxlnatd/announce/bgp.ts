@@ -27,7 +27,7 @@
 
 import type { Clock, Timer } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
-import { Sessions, type States } from './bgp-sessions.js';
+import { Sessions } from './bgp-sessions.js';
 import type { BgpConfig } from './bgp-settings.js';
 import { type Bird, BirdSilent } from './bird.js';
 import type { NeighborStatus } from './bird-answers.js';
@@ -68,7 +68,7 @@ export interface Prefix {
 export interface BgpWatch {
   /** As it was at the last look, which is at most a second ago. */
   status(): BgpStatus;
-  /** Every address, by asking BIRD; never throws. */
+  /** Every address, by asking BIRD, which renews the status. Never throws. */
   prefixes(): Promise<Prefix[]>;
 }
 
@@ -204,9 +204,10 @@ export class Speaker implements BgpWatch {
   }
 
   async prefixes(): Promise<Prefix[]> {
-    const sent = await this.#inTurn(() => this.#sessions.sent()).catch(
-      () => new Map<string, Set<string>>(),
-    );
+    const sent = await this.#inTurn(async () => {
+      await this.#observe();
+      return this.#sessions.sent();
+    }).catch(() => new Map<string, Set<string>>());
     return [...this.#entries.values()].map(({ ip, med, leaving, wanted }) => ({
       ip,
       med,
@@ -245,20 +246,28 @@ export class Speaker implements BgpWatch {
   }
 
   async #lookNow(): Promise<void> {
-    this.#answers = false;
-    const states = await this.#sessions.states().catch((error: unknown) => {
-      this.#sessions.forget();
+    const same = await this.#observe().catch((error: unknown) => {
       if (error instanceof BirdSilent) return this.#restart(error);
       throw error;
     });
-    this.#answers = true;
-    const same = await this.#sessions.observe(states, this.#entries.size);
     if (!same) this.#loaded = '';
     this.#expire();
     await this.#load();
   }
 
-  async #restart({ message }: BirdSilent): Promise<States> {
+  /** Refreshes the status; whether as much is exported as should be. */
+  async #observe(): Promise<boolean> {
+    try {
+      const same = await this.#sessions.observe(this.#entries.size);
+      this.#answers = true;
+      return same;
+    } catch (error) {
+      this.#answers = false;
+      throw error;
+    }
+  }
+
+  async #restart({ message }: BirdSilent): Promise<boolean> {
     const { bird, config } = this.#options;
     this.#failed(message);
     if (config.bfd !== null) {
@@ -273,7 +282,8 @@ export class Speaker implements BgpWatch {
     this.#options.log.warn('BIRD was started again');
     this.#restarts += 1;
     this.#loaded = text;
-    return new Map();
+    this.#answers = true;
+    return true;
   }
 
   /** Remembers what went wrong; the same again is not said again. */

@@ -11,6 +11,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Nobody answers on the control socket: BIRD is to be started. */
 export class BirdSilent extends Error {}
@@ -48,6 +49,9 @@ export interface Bird {
 
 /** BIRD answers at once; one that does not is as good as dead. */
 const TIMEOUT_MS = 5000;
+/** How often, and after how long each time, a killed one is looked for. */
+const END_TRIES = 100;
+const END_MS = 20;
 /** A line for each address, and there may be many. */
 const ANSWER_BYTES = 64 << 20;
 /** The first version that speaks the configuration that we write. */
@@ -95,14 +99,21 @@ async function textOf(path: string): Promise<string> {
 }
 
 /**
- * Kills a BIRD that hangs: it would keep its successor from the socket.
+ * Kills a BIRD that hangs, and waits until it is gone: it would keep its
+ * successor from the socket.
  * @param pidFile may be old, so the process is looked at
  */
 async function endHung(pidFile: string, socket: string): Promise<void> {
   const pid = Number(await textOf(pidFile));
   if (!(pid > 1)) return;
-  const command = await textOf(`/proc/${pid}/cmdline`).catch(() => '');
-  if (command.split('\0').includes(socket)) process.kill(pid, 'SIGKILL');
+  const lives = async () => {
+    const command = await textOf(`/proc/${pid}/cmdline`).catch(() => '');
+    return command.split('\0').includes(socket);
+  };
+  for (let tries = 0; tries < END_TRIES && (await lives()); tries++) {
+    if (tries === 0) process.kill(pid, 'SIGKILL');
+    await sleep(END_MS);
+  }
 }
 
 /** The BIRD whose files are in a directory of ours. */

@@ -288,6 +288,21 @@ test('what failed last is told, and who is sent what', async (t) => {
   t.ok(Date.parse(told?.time ?? '') <= clock.now(), told?.time);
 });
 
+test('a session may go down while it is looked at', async (t) => {
+  const { bird, speaker } = setUp();
+  await speaker.prepare();
+  const ask = bird.ask.bind(bird);
+  bird.ask = async (command) => {
+    if (!command.startsWith('show route export')) return ask(command);
+    throw new Error('birdc: BIRD 2.0.12 ready.\nNo valid tables');
+  };
+  await speaker.look();
+  const { answers, last_error, neighbors } = speaker.status();
+  t.ok(answers, 'BIRD answers');
+  t.equal(last_error, null);
+  t.deepEqual([...new Set(neighbors.map((each) => each.exported))], [0]);
+});
+
 test('a BIRD that may not be asked is not started again', async (t) => {
   const { bird, clock, speaker } = setUp();
   await speaker.prepare();

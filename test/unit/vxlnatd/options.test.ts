@@ -115,6 +115,16 @@ test('every fault names the option or the path', (t) => {
       { ...WHOLE, external: {}, announce: 'arp' },
       /\/external\/interface: missing/,
     ],
+    [
+      'IPv6 session',
+      [],
+      {
+        ...WHOLE,
+        announce: 'bgp',
+        bgp: { local_as: 1, neighbors: [{ ip: '2001:db8::1', as: 2 }] },
+      },
+      /\/bgp\/neighbors\/0\/ip: must be an IPv4 address: there are no IPv6/,
+    ],
   ];
   for (const [name, argv, content, expected] of faults) {
     try {
