@@ -73,6 +73,8 @@ async function list({ ctx, progress }: Aips, request: Request): Promise<Reply> {
     marker: params.optional('marker', uuid),
   };
   const wanted = params.optional('state', state);
+  // An index knows this much of a state.
+  query.attached ??= wanted?.startsWith('attach');
   params.finish();
   const stateOf = progress.states();
   const matches = wanted && ((record: AipRecord) => stateOf(record) === wanted);
