@@ -12,13 +12,15 @@ import type { KeyRange } from './keys.js';
 import type { Reader, ReadStatistics, Writes } from './reader.js';
 
 /**
- * Memory for LevelDB, in bytes: its defaults (8 MiB of cache, 4 MiB before a
+ * Memory and files of LevelDB, in bytes: its defaults (8 MiB of cache, 4 MiB before a
  * table is written) make reads and writes of a store of some hundred thousand
  * objects slower than those of a small one.
  */
 const MEMORY = {
   cacheSize: 64 * 1024 * 1024,
   writeBufferSize: 32 * 1024 * 1024,
+  // A million AIPs in files of the default 2 MiB are as many as may be open.
+  maxFileSize: 16 * 1024 * 1024,
 } as const;
 
 type Snapshot = ReturnType<Level['snapshot']>;

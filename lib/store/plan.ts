@@ -111,6 +111,11 @@ function planAnd(bucket: Bucket, terms: Filter[]): Plan | null {
   return single ? first : { kind: 'best', plans: short };
 }
 
+/** Whether a plan may well give few keys: it has a value, or both bounds. */
+export function isNarrow(plan: Plan): boolean {
+  return rankOf(plan) <= RANK.narrow;
+}
+
 /** `>=` and `<=` on one field that is no list: one range between them. */
 function boundPairs(
   bucket: Bucket,

@@ -20,7 +20,13 @@ import {
   type Predicate,
 } from './match.js';
 import { orderedWalk, type Walk } from './ordered.js';
-import { type Plan, planFilter, requireIndexes, walkRange } from './plan.js';
+import {
+  isNarrow,
+  type Plan,
+  planFilter,
+  requireIndexes,
+  walkRange,
+} from './plan.js';
 import { pages, type Reader } from './reader.js';
 import { readRecord } from './record.js';
 import { encodeScalar } from './scalar.js';
@@ -111,8 +117,10 @@ async function findPage(
     return { objects, count: objects.length };
   };
   const walked = walkTo(reader, bucket, wanted, end);
-  for (let bound = FIRST_TRY + 2 * end; ; bound *= 4) {
-    const keys = await collect(reader, bucket, plan, bound);
+  const first = FIRST_TRY + 2 * end;
+  for (let bound = first; ; bound *= 4) {
+    const worth = bound > first || isNarrow(plan);
+    const keys = worth ? await collect(reader, bucket, plan, bound) : null;
     if (keys !== null) {
       return page(await fetchAll(reader, bucket, keys, matches));
     }
