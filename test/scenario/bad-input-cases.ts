@@ -190,7 +190,7 @@ export function cases(world: Fixtures): Case[] {
       fields: {
         owner_uuid: 'uuid!',
         belongs_to_uuid: 'uuid!',
-        belongs_to_type: 'word!',
+        belongs_to_type: 'text!',
         reserved: 'bool!',
         unassign: 'bool!',
         free: 'bool!',

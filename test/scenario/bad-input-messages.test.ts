@@ -52,6 +52,9 @@ function expected({ method, path }: Case, field: string, kind: string) {
     return `mtu must be a number between ${least} and 9000`;
   }
   if (path === '/networks' && field === 'nic_tag') return 'must be an array';
+  if (path.includes('/ips/') && field === 'belongs_to_type') {
+    return 'must be a string';
+  }
   if (method === 'PUT' && field === 'family') {
     return 'must be one of: "ipv4", "ipv6"';
   }

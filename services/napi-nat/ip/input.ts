@@ -5,14 +5,7 @@
 /** Parameters of addresses (facts: triton-napi 6.1). */
 
 import type { Values } from '../validate/params.js';
-import {
-  bool,
-  limit,
-  offset,
-  oneOf,
-  string,
-  uuid,
-} from '../validate/values.js';
+import { bool, limit, offset, string, uuid } from '../validate/values.js';
 
 export const listSpec = {
   optional: {
@@ -31,7 +24,8 @@ export const updateSpec = {
   optional: {
     owner_uuid: uuid,
     belongs_to_uuid: uuid,
-    belongs_to_type: oneOf('other', 'server', 'zone'),
+    // Any text, as in NAPI: only a NIC's has to be one of three.
+    belongs_to_type: string,
     reserved: bool,
     unassign: bool,
     free: bool,

@@ -113,11 +113,13 @@ export async function listPools(
 /**
  * The networks that a pool is to have, and what must still hold of them in
  * the batch.
+ * @param family of the pool; undefined when it takes its networks'
  * @throws ServiceError 422 when one is unknown, or of another family or owner
  */
 async function checkedMembers(
   ctx: NapiContext,
   wanted: Pick<PoolRecord, 'networks' | 'owner_uuids'>,
+  family: PoolRecord['family'] | undefined,
 ): Promise<{ networks: NetworkRecord[]; conditions: BatchRequest[] }> {
   const found = await networksOf(ctx, wanted);
   const known = new Set(found.map(({ key }) => key));
@@ -128,7 +130,8 @@ async function checkedMembers(
     throw invalid([invalidParameter('networks', message, extra)]);
   }
   const networks = found.map(({ value }) => value);
-  if (new Set(networks.map(({ family }) => family)).size > 1) {
+  const expected = family ?? networks[0]?.family;
+  if (networks.some((network) => network.family !== expected)) {
     const message =
       'address family of all networks in a network pool must match';
     throw invalid([invalidParameter('networks', message)]);
@@ -171,7 +174,9 @@ export interface PoolAt {
 }
 
 async function put(ctx: NapiContext, pool: PoolRecord, etag: string | null) {
-  const { networks, conditions } = await checkedMembers(ctx, pool);
+  // A pool keeps the family that it was made with.
+  const family = etag === null ? undefined : pool.family;
+  const { networks, conditions } = await checkedMembers(ctx, pool, family);
   const request: BatchRequest = {
     bucket: POOL_BUCKET,
     key: pool.uuid,

@@ -4,7 +4,7 @@
 
 /** `/network_pools` (facts: triton-napi 6.2). */
 
-import { notFound, ServiceError } from '#lib/errors.js';
+import { ServiceError } from '#lib/errors.js';
 import { conditional } from '#lib/http/conditional.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
 import type { StoredObject } from '#lib/store/types.js';
@@ -23,7 +23,7 @@ import {
 } from '../network-pool/pools.js';
 import { type PoolRecord, serializePool } from '../network-pool/record.js';
 import { readOrThrow } from '../validate/params.js';
-import { isUuid, uuid } from '../validate/values.js';
+import { uuid } from '../validate/values.js';
 
 async function shownBody(ctx: NapiContext, pool: PoolRecord) {
   const networks = await networksOf(ctx, pool);
@@ -45,9 +45,9 @@ async function poolOf(
   ctx: NapiContext,
   request: Request,
 ): Promise<StoredObject<PoolRecord>> {
-  const id = request.route['uuid'];
-  if (!isUuid(id)) throw notFound('network pool not found');
-  return getPool(ctx, id);
+  // What is no UUID is 422 here, where it is 404 for a network: as in NAPI.
+  const path = readOrThrow(request.route, { required: { uuid } });
+  return getPool(ctx, path.uuid);
 }
 
 async function get(ctx: NapiContext, request: Request): Promise<Reply> {

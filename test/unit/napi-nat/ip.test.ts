@@ -112,3 +112,25 @@ test('reserved addresses are skipped, and taken by name', async (t) => {
   t.equal(kept['reserved'], true, 'reserved outlives the NIC');
   t.equal(kept['owner_uuid'], OWNER);
 });
+
+test('an address may belong to what is no NIC, of any type', async (t) => {
+  const world = await startWorld(t, { nat_reform: false });
+  const { uuid } = await addFabric(world, OWNER, 2, '10.1.1.0/24');
+  const path = `/networks/${uuid}/ips/10.1.1.9`;
+  const own = { belongs_to_uuid: uuidOf(2, 1), owner_uuid: OWNER };
+  const put = { ...own, belongs_to_type: 'load balancer' };
+  const taken = await world.must('PUT', path, put);
+  t.equal(taken['belongs_to_type'], 'load balancer');
+  const { status, body } = await world.call('POST', `/networks/${uuid}/nics`, {
+    ...own,
+    belongs_to_type: 'zone',
+    cn_uuid: uuidOf(9, 1),
+    ip: '10.1.1.9',
+  });
+  t.equal(status, 422);
+  const [error] = (body as { errors: Record<string, unknown>[] }).errors;
+  t.equal(
+    error?.['message'],
+    `IP in use by load balancer "${own.belongs_to_uuid}"`,
+  );
+});

@@ -222,6 +222,32 @@ test('what is wrong with a pool is said by field', async (t) => {
   });
 });
 
+test('a pool keeps its family, and is named by a UUID', async (t) => {
+  const world = await startWorld(t);
+  const one = await addNetwork(world, 1);
+  const pool = await world.must('POST', '/network_pools', {
+    name: 'p',
+    networks: [one],
+  });
+  const six = await world.must('POST', '/networks', {
+    name: 'six',
+    nic_tag: 'external',
+    vlan_id: 7,
+    subnet: 'fd00::/64',
+    provision_start_ip: 'fd00::2',
+    provision_end_ip: 'fd00::9',
+  });
+  const path = `/network_pools/${pool['uuid']}`;
+  const body = { networks: [six['uuid']] };
+  const [error] = await errorsOf(world, 'PUT', path, body);
+  t.equal(
+    error?.['message'],
+    'address family of all networks in a network pool must match',
+  );
+  const [odd] = await errorsOf(world, 'DELETE', '/network_pools/x', {});
+  t.deepEqual([odd?.['field'], odd?.['message']], ['uuid', 'invalid UUID']);
+});
+
 test('a network in a pool stays', async (t) => {
   const world = await startWorld(t);
   const one = await addNetwork(world, 1);
