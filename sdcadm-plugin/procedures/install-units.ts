@@ -73,10 +73,14 @@ function isDone({ path, content, ours }: File): boolean {
   return !ours || readFileSync(path, 'utf8') === content;
 }
 
-/** Never half a file, whenever the power fails. */
-function write({ path, content }: File): void {
+/**
+ * Never half a file, whenever the power fails. Settings come to hold passwords:
+ * the units give them to their account's group.
+ */
+function write({ path, content, ours }: File): void {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, content);
+  const mode = ours ? 0o644 : 0o640;
+  writeFileSync(`${path}.new`, content, { mode });
   renameSync(`${path}.new`, path);
 }
 

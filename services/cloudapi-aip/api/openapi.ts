@@ -21,9 +21,11 @@ const FAILURES: Record<string, string> = {
   403: 'Not your account, not your role, a disabled account, or the quota',
   404: 'Not there, or not yours',
   406: 'Replies are JSON',
+  408: 'The body does not come in time',
   409: 'A parameter is wrong or missing, or the AIP is in use or protected',
   412: 'The AIP has changed since',
   413: 'The body is too long',
+  415: 'The body has an encoding or a charset that is not read',
   422: 'The Idempotency-Key was used for another request',
   429: 'Too many requests',
   500: 'A fault of ours',
@@ -123,7 +125,9 @@ function canFail(operation: Operation, status: string): boolean {
       return query.length + body.length > 0;
     case '412':
       return headers.includes('If-Match');
+    case '408':
     case '413':
+    case '415':
       return method !== 'GET';
     case '422':
       return headers.includes('Idempotency-Key');
