@@ -90,7 +90,7 @@ export interface Heartbeat {
   position: number;
   /** `rulesDigest` of the rules applied in the engine. */
   digest: string;
-  /** Public IPs announced now. */
+  /** Public IPs announced now; of very many the first thousand. */
   announced: string[];
   flows: number;
 }

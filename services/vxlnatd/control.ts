@@ -44,6 +44,9 @@ const RESOURCES: Readonly<Record<string, string[]>> = {
 /** How long a snapshot may make us wait for its next bytes. */
 const DATAPLANE_MS = 120_000;
 
+/** A heartbeat that is too long would be refused, and the lease be lost. */
+const ANNOUNCED_SHOWN = 1000;
+
 export interface ControlOptions {
   config: Config;
   clock: Clock;
@@ -247,6 +250,7 @@ export class ControlPlane {
     const { stats, status, announced } = this.#options;
     const { progress, flows } = stats();
     const { position, digest } = status();
-    return { progress, flows, position, digest, announced: announced() };
+    const shown = announced().slice(0, ANNOUNCED_SHOWN);
+    return { progress, flows, position, digest, announced: shown };
   }
 }
