@@ -2,10 +2,10 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// The short way: a quiet packet of an established flow, which is nearly every
-// packet. It does in one go what the stages would do to it, and for any other
-// packet nothing, so that the stages remain the one place that says what is
-// right. A test sends the same packets both ways.
+// The short way: a quiet packet of an established flow or of a host with a 1:1
+// entry, which is nearly every packet. It does in one go what the stages would
+// do to it, and for any other packet nothing, so that the stages remain the one
+// place that says what is right. A test sends the same packets both ways.
 
 #ifndef VXLNAT_ENGINE_ESTABLISHED_H_
 #define VXLNAT_ENGINE_ESTABLISHED_H_

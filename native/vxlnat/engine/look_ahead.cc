@@ -134,6 +134,7 @@ void LookAhead::find_hosts(const Context& c, std::size_t count, bool inbound) {
   std::size_t n = 0;
   for (std::size_t i = 0; i < count; i++) {
     host_hash_[i] = 0;
+    entry_[i] = nullptr;
     if (header_[i] == nullptr || flow_[i] != nullptr) continue;
     at[n] = i;
     vnets[n] = inbound ? OneToOneTable::kOutside : a_[i] >> 40;
@@ -147,8 +148,15 @@ void LookAhead::find_hosts(const Context& c, std::size_t count, bool inbound) {
     if (!inbound) c.remotes.prefetch_bucket(hashes[j]);
   }
   for (std::size_t j = 0; j < n; j++) {
-    const vxlnat_one_to_one* entry = c.one_to_ones.candidate(hashes[j]);
+    vxlnat_one_to_one* entry = c.one_to_ones.candidate(hashes[j]);
+    entry_[at[j]] = entry;
     if (entry != nullptr) __builtin_prefetch(entry, 1);
+  }
+  for (std::size_t j = 0; j < n; j++) {
+    const vxlnat_one_to_one* entry = entry_[at[j]];
+    if (entry == nullptr) continue;
+    c.rules.prefetch(entry->rule);
+    c.remotes.prefetch(entry->host);
   }
 }
 

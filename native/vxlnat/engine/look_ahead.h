@@ -49,6 +49,8 @@ class LookAhead {
   // Of {vnet, source}, inbound {kOutside, destination}: where a 1:1 entry and
   // the host are found. Only when there is no flow; else 0.
   std::uint64_t host_hash(std::size_t i) const { return host_hash_[i]; }
+  // Perhaps that 1:1 entry, or null.
+  vxlnat_one_to_one* entry(std::size_t i) const { return entry_[i]; }
   // The state that the packet leaves as it is, if its flow has it: its headers
   // are sound, it is whole and opens and closes nothing. Else kFree.
   FlowState quiet_in(std::size_t i) const { return quiet_in_[i]; }
@@ -62,6 +64,7 @@ class LookAhead {
   std::uint64_t hash_[kMost];
   std::uint64_t host_hash_[kMost];
   vxlnat_flow* flow_[kMost];
+  vxlnat_one_to_one* entry_[kMost];
   FlowState quiet_in_[kMost];
 };
 

@@ -39,12 +39,6 @@ bool has_source_route(const std::uint8_t* header, std::size_t size) {
   return false;
 }
 
-// 0/8, 127/8 and everything from 224/4 up belong to no host.
-bool is_martian(Ip4 ip) {
-  const Ip4 top = ip >> 24;
-  return top == 0 || top == 127 || top >= 224;
-}
-
 void parse_icmp(Packet& p) {
   const std::uint8_t* l4 = p.data + p.l4;
   const std::uint16_t id = get16(l4 + wire::icmp::kIdentifier);
@@ -127,8 +121,8 @@ Drop parse_header(Packet& p) {
   p.l4 = static_cast<std::uint16_t>(size);
   p.src = get32(p.data + wire::ip::kSrc);
   p.dst = get32(p.data + wire::ip::kDst);
-  if (is_martian(p.src)) return Drop::kMartianSource;
-  if (is_martian(p.dst)) return Drop::kMartianDestination;
+  if (wire::ip::is_martian(p.src)) return Drop::kMartianSource;
+  if (wire::ip::is_martian(p.dst)) return Drop::kMartianDestination;
   return Drop::kCount;
 }
 

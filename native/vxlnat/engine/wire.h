@@ -55,6 +55,11 @@ inline bool is_first(const std::uint8_t* h) {
 inline bool dont_fragment(const std::uint8_t* h) {
   return (get16(h + kFragment) & kDontFragment) != 0;
 }
+// 0/8, 127/8 and everything from 224/4 up belong to no host.
+inline bool is_martian(std::uint32_t ip) {
+  const std::uint32_t top = ip >> 24;
+  return top == 0 || top == 127 || top >= 224;
+}
 }  // namespace ip
 
 namespace udp {

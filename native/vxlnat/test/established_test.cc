@@ -2,8 +2,8 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// The short way of established flows against the stages: what it takes, what
-// it leaves alone, and that both give the same bytes, counts and flows. An
+// The short way of flows and 1:1 entries against the stages: what it takes,
+// what it leaves alone, and that both give the same bytes, counts and flows. An
 // engine that somebody looks on takes the stages for every packet.
 
 #include "engine/established.h"
@@ -133,9 +133,10 @@ class Ways {
 
   Bytes from_inside() {
     const Ip4 hosts[] = {kHostA, kHostB, ip4(10, 4, 4, 7), ip4(10, 9, 9, 9)};
-    const Ip4 remotes[] = {kServer, kServer + 1, kAip, kPublic1, kRouter1};
+    const Ip4 remotes[] = {kServer, kServer + 1,      kAip, kPublic1, kRouter1,
+                           kHostB,  ip4(224, 0, 0, 1)};
     const Ip4 host = hosts[pick(16) == 0 ? 3 : pick(3)];
-    const Ip4 remote = remotes[pick(8) == 0 ? pick(5) : pick(2)];
+    const Ip4 remote = remotes[pick(8) == 0 ? pick(7) : pick(2)];
     Bytes ip = pick(2) == 0
                    ? make_udp(host, port(), remote, 53, text("x"), options())
                    : make_tcp(host, port(), remote, 80, flags(), text("abc"),
@@ -263,6 +264,52 @@ TEST("established: a flow that ended in the burst takes nothing more") {
   CHECK(w.take().empty());
   CHECK_EQ(w.dropped(Drop::kSpoofedSource), 1u);
   CHECK_EQ(w.dropped(Drop::kBadIpChecksum), 1u);
+}
+
+TEST("established: a 1:1 host's packets take the short way at once") {
+  World w(strict());
+  w.add_aip();
+  const Bytes out = make_udp(kHostA, 40000, kServer, 53);
+  CHECK(takes(w, frame(out), true));
+  const Outs sent = w.take();
+  CHECK_EQ(Seen(sent[0].ip).src, kAip);
+  CHECK_EQ(Seen(sent[0].ip).sport, 40000);
+  CHECK(takes(w, make_tcp(kServer, 80, kAip, 9, kAck), false));
+  const Outs came = w.take();
+  CHECK_EQ(Seen(came[0].ip).dst, kHostA);
+  CHECK_EQ(came[0].dst_mac, kHostMac);
+  CHECK(came[0].to.dst_ip == kNode);
+}
+
+TEST("established: what a 1:1 host may not send is left to the stages") {
+  World w(strict());
+  w.add_aip();
+  const auto to = [](Ip4 ip) { return frame(make_udp(kHostA, 9, ip, 53)); };
+  for (const Ip4 ip : {kAip, kPublic1, kRouter1, kHostB, ip4(224, 0, 0, 1),
+                       ip4(127, 0, 0, 1)}) {
+    CHECK(!takes(w, to(ip), true));
+  }
+  Path elsewhere = World::path_in();
+  elsewhere.peer_ip = kNode + 1;
+  CHECK(!takes(w, to(kServer), true, elsewhere));
+  CHECK(!takes(w, frame(make_tcp(kHostA, 9, kServer, 80, kSyn)), true));
+  CHECK(!takes(w, frame(make_udp(kHostA, 9, kServer, 53), kRouterMac2), true));
+  CHECK(!takes(w, make_udp(ip4(224, 0, 0, 1), 9, kAip, 53), false));
+  CHECK(w.apply(RemoveOneToOne{1, kHostA}) == nullptr);
+  CHECK(!takes(w, to(kServer), true));
+  CHECK(!takes(w, make_udp(kServer, 53, kAip, 9), false));
+  CHECK(w.take().empty());
+}
+
+TEST("established: a flow from before its host's 1:1 entry goes first") {
+  World w(strict());
+  const Bytes packet = make_udp(kHostA, 40000, kServer, 53);
+  const Seen before(w.inside(packet)[0].ip);
+  w.add_aip();
+  CHECK(takes(w, frame(packet), true));
+  const Outs sent = w.take();
+  CHECK_EQ(Seen(sent[0].ip).src, kPublic1);
+  CHECK_EQ(Seen(sent[0].ip).sport, before.sport);
 }
 
 TEST("established: both ways give the same bytes, counts and flows") {
