@@ -12,7 +12,8 @@
 #include "bpf/look_up.h"
 
 #define HOP_MS 16
-#define HOPS 1024u /* 10 bits, see find_hop */
+#define HOP_BITS 12
+#define HOPS (1u << HOP_BITS)
 #define AF_INET 2
 
 struct {
@@ -67,7 +68,8 @@ INLINE int find_hop(struct xdp_md* ctx, const struct journey* j, __u32 now,
                     struct vxlnat_hop** found) {
   __u64 key = (__u64)j->src << 32 | j->dst;
   __u32 way = (__u32)j->proto << 8 | j->path;
-  __u32 index = (__u32)(((key ^ way) * 0x9e3779b97f4a7c15ull) >> 54);
+  __u32 index =
+      (__u32)(((key ^ way) * 0x9e3779b97f4a7c15ull) >> (64 - HOP_BITS));
   struct vxlnat_hop* hop = bpf_map_lookup_elem(&hops, &index);
   if (!hop) return VXLNAT_UP_NO_HOP;
   if (hop->key != key || hop->way != way || now - hop->asked >= HOP_MS ||

@@ -23,7 +23,11 @@ namespace vxlnat::io {
 
 namespace {
 
-constexpr std::size_t kEntries = 4096;
+// Sets of a few entries, so that two destinations in use rarely drive each
+// other out.
+constexpr unsigned kSetBits = 10;
+constexpr std::size_t kEach = 4;
+constexpr unsigned kUsedBits = 10;
 // Answers that lead somewhere are asked for again after this time, in case a
 // notification was lost; those that do not, sooner.
 constexpr std::uint64_t kKeepMs = 1000;
@@ -134,62 +138,80 @@ Destination destination_of(std::span<const std::uint8_t> ip,
 }
 
 NextHops::NextHops(Ask ask, Use use)
-    : ask_(std::move(ask)), use_(std::move(use)), entries_(kEntries) {}
+    : ask_(std::move(ask)),
+      use_(std::move(use)),
+      entries_(kEach << kSetBits),
+      used_(std::size_t{1} << kUsedBits) {}
 
-NextHops::Entry& NextHops::slot(const Destination& to) {
+std::span<NextHops::Entry> NextHops::set_of(const Destination& to) {
   const std::uint64_t mix =
       (std::uint64_t{to.dst} << 32 | (to.src ^ to.path << 8 ^ to.proto)) *
       0x9e3779b97f4a7c15;
-  return entries_[mix >> 52];
+  return std::span(entries_).subspan((mix >> (64 - kSetBits)) * kEach, kEach);
 }
-static_assert(kEntries == 1 << (64 - 52));
+
+const NextHops::Entry* NextHops::known(const Destination& to, std::uint64_t now,
+                                       std::uint32_t generation) {
+  for (const Entry& each : set_of(to)) {
+    if (each.to == to && now < each.expires && each.generation == generation) {
+      return &each;
+    }
+  }
+  return nullptr;
+}
+
+NextHops::Entry& NextHops::place_for(const Destination& to) {
+  const std::span<Entry> set = set_of(to);
+  Entry* oldest = &set.front();
+  for (Entry& each : set) {
+    if (each.to == to) return each;
+    if (each.expires < oldest->expires) oldest = &each;
+  }
+  oldest->to = to;
+  return *oldest;
+}
 
 void NextHops::find(std::span<const Destination> to, std::span<NextHop> hops,
                     std::uint64_t now, std::uint32_t generation) {
   unknown_.clear();
-  const auto known = [&](const Entry& entry, const Destination& each) {
-    return entry.to == each && now < entry.expires &&
-           entry.generation == generation;
-  };
-  for (const Destination& each : to) {
-    if (!known(slot(each), each)) unknown_.push_back(each);
-  }
-  answer(unknown_, now, generation);
   for (std::size_t i = 0; i < to.size(); i++) {
-    const Entry& entry = slot(to[i]);
-    // Two of one call may share a slot: the loser goes through the kernel.
-    hops[i] = known(entry, to[i]) ? entry.hop : NextHop{};
+    const Entry* entry = known(to[i], now, generation);
+    if (entry != nullptr) {
+      hops[i] = entry->hop;
+    } else {
+      unknown_.push_back(i);
+    }
   }
+  if (!unknown_.empty()) answer(to, hops, now, generation);
 }
 
-void NextHops::answer(std::span<const Destination> to, std::uint64_t now,
-                      std::uint32_t generation) {
-  while (!to.empty()) {
-    const auto part =
-        to.first(std::min<std::size_t>(to.size(), VXLNAT_NEXT_HOPS));
+void NextHops::answer(std::span<const Destination> to, std::span<NextHop> hops,
+                      std::uint64_t now, std::uint32_t generation) {
+  for (std::size_t at = 0; at < unknown_.size(); at += VXLNAT_NEXT_HOPS) {
+    const auto part = std::span<const std::size_t>(unknown_).subspan(
+        at, std::min<std::size_t>(unknown_.size() - at, VXLNAT_NEXT_HOPS));
     questions_.clear();
-    for (const Destination& each : part) {
+    for (const std::size_t i : part) {
       vxlnat_next_hop question{};
-      question.src_ip = htonl(each.src);
-      question.dst_ip = htonl(each.dst);
-      question.proto = each.proto;
+      question.src_ip = htonl(to[i].src);
+      question.dst_ip = htonl(to[i].dst);
+      question.proto = to[i].proto;
       question.src_port =
-          htons(static_cast<std::uint16_t>(VXLNAT_PATH_PORT + each.path));
+          htons(static_cast<std::uint16_t>(VXLNAT_PATH_PORT + to[i].path));
       question.dst_port = htons(VXLNAT_PATH_PORT);
       question.result = -1;
       questions_.push_back(question);
     }
-    if (!ask_(questions_)) return;
-    for (std::size_t i = 0; i < part.size(); i++) {
-      Entry& entry = slot(part[i]);
-      if (!(entry.to == part[i])) {
-        entry = Entry{};
-        entry.to = part[i];
-      }
+    const bool asked = ask_(questions_);
+    for (std::size_t n = 0; n < part.size(); n++) {
+      NextHop& hop = hops[part[n]];
+      hop = {};
+      if (!asked) continue;
+      Entry& entry = place_for(to[part[n]]);
       entry.generation = generation;
-      learn(entry, questions_[i], now);
+      learn(entry, questions_[n], now);
+      hop = entry.hop;
     }
-    to = to.subspan(part.size());
   }
 }
 
@@ -203,9 +225,18 @@ void NextHops::learn(Entry& entry, const vxlnat_next_hop& hop,
   entry.hop.mtu = hop.mtu;
   std::memcpy(entry.hop.link.dst_mac, hop.dst_mac, 6);
   std::memcpy(entry.hop.link.src_mac, hop.src_mac, 6);
-  if (entry.gateway == hop.dst_ip && now < entry.used + kUseMs) return;
-  entry.gateway = hop.dst_ip;
-  entry.used = now;
+  keep_fresh(hop, now);
+}
+
+// Many destinations have one gateway; it is told of once for all.
+void NextHops::keep_fresh(const vxlnat_next_hop& hop, std::uint64_t now) {
+  const std::uint32_t mix = (hop.dst_ip ^ hop.ifindex) * 0x9e3779b1u;
+  Used& used = used_[mix >> (32 - kUsedBits)];
+  if (used.gateway == hop.dst_ip && used.ifindex == hop.ifindex &&
+      now < used.until) {
+    return;
+  }
+  used = {.ifindex = hop.ifindex, .gateway = hop.dst_ip, .until = now + kUseMs};
   use_(hop.ifindex, hop.dst_ip);
 }
 

@@ -108,19 +108,29 @@ class NextHops {
     Destination to;
     NextHop hop;
     std::uint32_t generation = 0;
-    std::uint32_t gateway = 0;  // network order
     std::uint64_t expires = 0;  // 0: never asked
-    std::uint64_t used = 0;     // when the neighbour was last used so
   };
-  Entry& slot(const Destination& to);
-  void answer(std::span<const Destination> to, std::uint64_t now,
-              std::uint32_t generation);
+  // A neighbour (network order) that the kernel was told of.
+  struct Used {
+    std::uint32_t ifindex = 0;
+    std::uint32_t gateway = 0;
+    std::uint64_t until = 0;  // need not be told again before
+  };
+  std::span<Entry> set_of(const Destination& to);
+  const Entry* known(const Destination& to, std::uint64_t now,
+                     std::uint32_t generation);
+  // The entry of `to`, or the one of its set that gives way.
+  Entry& place_for(const Destination& to);
+  void answer(std::span<const Destination> to, std::span<NextHop> hops,
+              std::uint64_t now, std::uint32_t generation);
   void learn(Entry& entry, const vxlnat_next_hop& hop, std::uint64_t now);
+  void keep_fresh(const vxlnat_next_hop& hop, std::uint64_t now);
 
   Ask ask_;
   Use use_;
   std::vector<Entry> entries_;
-  std::vector<Destination> unknown_;
+  std::vector<Used> used_;
+  std::vector<std::size_t> unknown_;
   std::vector<vxlnat_next_hop> questions_;
 };
 
