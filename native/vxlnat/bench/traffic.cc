@@ -93,10 +93,10 @@ class Traffic {
     streams_ = map("streams");
     progress_ = map("progress");
     counted_ = map("counted");
-    void* memory = mmap(nullptr, kPorts * sizeof(std::uint64_t),
+    void* memory = mmap(nullptr, kPorts * sizeof(std::uint16_t),
                         PROT_READ | PROT_WRITE, MAP_SHARED, map("ports"), 0);
     if (memory == MAP_FAILED) fail("mmap");
-    ports_ = static_cast<std::uint64_t*>(memory);
+    ports_ = static_cast<std::uint16_t*>(memory);
   }
 
   std::string obey(const std::string& line) {
@@ -108,7 +108,7 @@ class Traffic {
     if (verb == "run") return run(in);
     if (verb == "known") return known(in);
     if (verb == "forget") {
-      std::memset(ports_, 0, kPorts * sizeof(std::uint64_t));
+      std::memset(ports_, 0, kPorts * sizeof(std::uint16_t));
       return "{}";
     }
     return R"({"error":"unknown verb"})";
@@ -166,7 +166,7 @@ class Traffic {
   std::string known(std::istringstream& in) {
     std::size_t id = 0, flows = 0, n = 0;
     in >> id >> flows;
-    const std::uint64_t* first = ports_ + (id << FLOW_BITS);
+    const std::uint16_t* first = ports_ + (id << FLOW_BITS);
     for (std::size_t i = 0; i < flows; i++) n += first[i] != 0;
     return "{\"known\":" + std::to_string(n) + "}";
   }
@@ -285,7 +285,7 @@ class Traffic {
   int streams_ = -1;
   int progress_ = -1;
   int counted_ = -1;
-  std::uint64_t* ports_ = nullptr;
+  std::uint16_t* ports_ = nullptr;
   Made made_[STREAMS];
   std::atomic<bool> finished_{false};
 };

@@ -24,6 +24,8 @@ import * as plan from './addresses.js';
 
 export const ENDS_CORE = 0;
 export const GATEWAY_CORE = 1;
+/** Number of the ends' devices; bench/wire.bpf.c has it too. */
+const LINK = 100;
 const ENDS = ['cn', 'gw', 'inet'] as const;
 export type End = (typeof ENDS)[number];
 
@@ -80,11 +82,18 @@ export class Lab {
       this.in(end, 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1');
     }
     const { underlay: u1, external: e1 } = this;
+    // An end's device gets its number only where it is made.
+    this.ip(
+      'cn',
+      `link add u0 index ${LINK} address ${plan.CN_MAC} type veth peer name ${u1} address ${plan.GATEWAY_MAC} netns ${this.ns('gw')}\n`,
+    );
+    this.ip(
+      'inet',
+      `link add e0 index ${LINK} address ${plan.INTERNET_MAC} type veth peer name ${e1} address ${plan.EXTERNAL_MAC} netns ${this.ns('gw')}\n`,
+    );
     this.ip(
       'gw',
-      `link add ${u1} address ${plan.GATEWAY_MAC} type veth peer name u0 address ${plan.CN_MAC} netns ${this.ns('cn')}
-       link add ${e1} address ${plan.EXTERNAL_MAC} type veth peer name e0 address ${plan.INTERNET_MAC} netns ${this.ns('inet')}
-       addr add ${plan.GATEWAY}/24 dev ${u1}
+      `addr add ${plan.GATEWAY}/24 dev ${u1}
        addr add ${plan.EXTERNAL}/24 dev ${e1}
        link set ${u1} up
        link set ${e1} up

@@ -3,10 +3,10 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * Bulk TCP, one stream of iperf3. `wire`: the ends send MTU-sized frames, as a
- * network card would bring them; the figure is Gbit/s for a second of gateway
- * CPU. `gso`: virtual links as they come, with packets of 64 KiB; the figure
- * is throughput.
+ * Bulk TCP, one stream of iperf3. `wire`: the ends send MTU-sized frames, and
+ * they come as from a network card (wire.ts); the figure is Gbit/s for a second
+ * of gateway CPU. `gso`: virtual links as they come, with packets of 64 KiB;
+ * the figure is throughput.
  */
 
 import { once } from 'node:events';
@@ -17,11 +17,12 @@ import { Figures, say } from './figures.js';
 import type { Gateway } from './gateway.js';
 import { ENDS_CORE, GATEWAY_CORE } from './lab.js';
 import { openGateways } from './open.js';
+import { asFromCards } from './wire.js';
 
 const ROUNDS = 3;
 const SECONDS = '2';
 const SETTINGS = { flows: 1 << 16, udpSeconds: 600 };
-const MODES = ['wire', 'gso'] as const;
+type Mode = 'wire' | 'gso';
 const DIRECTIONS = ['out', 'in'] as const;
 /** Where the ends run, real-time; the gateway has the other core. */
 const IPERF = ['-r', '1', 'taskset', '-c', String(ENDS_CORE), 'iperf3'];
@@ -40,12 +41,14 @@ const steer = (device: string, mask: number) =>
  * super-packets does not use NAPI: then steering is what moves the work to the
  * gateway's core.
  */
-function prepare({ lab }: Gateway, mode: (typeof MODES)[number]): void {
+function prepare({ lab }: Gateway, mode: Mode): void {
   const state = mode === 'gso' ? 'on' : 'off';
   const offload = (device: string) =>
     `ethtool -K ${device} tx ${state} tso ${state} gso ${state} >/dev/null`;
-  lab.in('cn', `${offload('u0')}; ${offload('vx1')}; ${steer('u0', 1)}`);
-  lab.in('inet', `${offload('e0')}; ${steer('e0', 1)}`);
+  if (mode === 'wire') asFromCards(lab);
+  const [cn, inet] = mode === 'wire' ? ['w0', 'w0'] : ['u0', 'e0'];
+  lab.in('cn', `${offload(cn)}; ${offload('vx1')}; ${steer('u0', 1)}`);
+  lab.in('inet', `${offload(inet)}; ${steer('e0', 1)}`);
   const gateway = mode === 'gso' ? 1 << GATEWAY_CORE : 0;
   for (const device of [lab.underlay, lab.external]) {
     lab.in('gw', steer(device, gateway));
@@ -78,43 +81,39 @@ async function transfer(
   };
 }
 
-async function measure(gateway: Gateway, per: Figures, through: Figures) {
-  for (const mode of MODES) {
-    prepare(gateway, mode);
-    for (const direction of DIRECTIONS) {
-      const id = `tcp.${mode}.${direction}`;
-      const figure = await transfer(gateway, direction);
-      const rate =
-        mode === 'wire' ? `, ${figure.perCore.toFixed(1)} a core-second` : '';
-      say(id, gateway.kind, `${figure.throughput.toFixed(2)} Gbit/s${rate}`);
-      if (mode === 'wire') per.add(id, gateway.kind, figure.perCore);
-      else through.add(id, gateway.kind, figure.throughput);
+async function measure(gateway: Gateway, mode: Mode, figures: Figures) {
+  for (const direction of DIRECTIONS) {
+    const id = `tcp.${mode}.${direction}`;
+    const { throughput, perCore } = await transfer(gateway, direction);
+    const rate = mode === 'wire' ? `, ${perCore.toFixed(1)} a core-second` : '';
+    say(id, gateway.kind, `${throughput.toFixed(2)} Gbit/s${rate}`);
+    figures.add(id, gateway.kind, mode === 'wire' ? perCore : throughput);
+  }
+}
+
+async function inMode(mode: Mode): Promise<Row[]> {
+  const opened = await openGateways(SETTINGS);
+  const figures = new Figures();
+  try {
+    for (const gateway of opened.gateways) {
+      prepare(gateway, mode);
+      const words = [...IPERF, '--forceflush', '-s', '-B', plan.SERVER];
+      const server = gateway.lab.start('inet', 'chrt', ...words);
+      if (server.stdout) await once(server.stdout, 'data');
     }
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const gateway of opened.gateways) {
+        await measure(gateway, mode, figures);
+      }
+    }
+    const unit = mode === 'wire' ? 'Gbit/core-s' : 'Gbit/s';
+    return [...figures.rows(unit), ...(mode === 'gso' ? opened.rows : [])];
+  } finally {
+    opened.close();
   }
 }
 
 /** Rows `tcp.MODE.DIRECTION.KIND`. */
 export async function benchTcp(): Promise<Row[]> {
-  const opened = await openGateways(SETTINGS);
-  const per = new Figures();
-  const through = new Figures();
-  try {
-    for (const { lab } of opened.gateways) {
-      const words = [...IPERF, '--forceflush', '-s', '-B', plan.SERVER];
-      const server = lab.start('inet', 'chrt', ...words);
-      if (server.stdout) await once(server.stdout, 'data');
-    }
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const gateway of opened.gateways) {
-        await measure(gateway, per, through);
-      }
-    }
-    return [
-      ...per.rows('Gbit/core-s'),
-      ...through.rows('Gbit/s'),
-      ...opened.rows,
-    ];
-  } finally {
-    opened.close();
-  }
+  return [...(await inMode('wire')), ...(await inMode('gso'))];
 }

@@ -23,6 +23,7 @@ export function buildTraffic(): void {
 }
 
 export const RR = `${BUILT}/bench-rr`;
+export const WIRE = `${BUILT}/bench/wire.bpf.o`;
 
 /** Keys of a stream; native/vxlnat/bench/stream.cc has the list. */
 export type Stream = Record<string, number>;
