@@ -16,7 +16,7 @@
 /* Buckets that one look-up may visit; the engine's table is at most 3/4 full,
  * so what lies further away is rare, and the engine finds it. */
 #define MAX_STEPS 4
-/* Records looked at for each half of a bucket: equal tags are rare. */
+/* Records looked at in a bucket: equal tags are rare. */
 #define MAX_TRIES 2
 
 #define INLINE static __always_inline
@@ -94,17 +94,18 @@ INLINE int unchanged(const struct place* at) {
          READ_ONCE(at->bucket->ref[at->slot & 7]) == at->ref;
 }
 
-/* The top bit of each of four tags that equals `tag`. */
-INLINE __u64 equal_tags(__u64 tags, __u64 tag) {
+/* One bit for each of four tags that equals `tag`. */
+INLINE __u32 equal_tags(__u64 tags, __u64 tag) {
   const __u64 low = 0x7fff7fff7fff7fffull;
   __u64 x = tags ^ tag * 0x0001000100010001ull;
-  return ~(((x & low) + low) | x | low);
+  x = ~(((x & low) + low) | x | low) >> 15;
+  return (__u32)(x * 0x0001000200040008ull >> 48) & 15;
 }
 
-/* Which of four tags the lowest bit of `hits` stands for. */
-INLINE __u32 first_tag(__u64 hits) {
-  __u64 lowest = (hits & -hits) >> 15;
-  return (__u32)((lowest * 0x0000000100020003ull) >> 48) & 3;
+/* Which bit of eight the lowest one is, without a branch (de Bruijn). */
+INLINE __u32 lowest_bit(__u32 bits) {
+  __u32 at = ((bits & -bits) * 0x17 & 0xff) >> 5;
+  return 0x56374210u >> at * 4 & 7;
 }
 
 /* A key as two words, in the order in which it is hashed. */
@@ -126,16 +127,15 @@ INLINE enum found find(__u64 offset, __u64 count, __u64 hash,
     at->bucket = bucket;
     at->generation = READ_ONCE(bucket->generation);
     BARRIER();
-    for (int half = 0; half < 2; half++) {
-      __u64 hits =
-          equal_tags(*(const __u64*)&bucket->tag[half * 4], hash >> 48);
-      for (int tried = 0; hits != 0; tried++) {
-        if (tried == MAX_TRIES) return UNSURE;
-        at->slot = half * 4 + first_tag(hits);
-        hits &= hits - 1;
-        at->ref = READ_ONCE(bucket->ref[at->slot & 7]);
-        if (at->ref != 0 && match(at->ref, key, at)) return FOUND;
-      }
+    const __u64* tags = (const __u64*)bucket->tag;
+    __u32 hits =
+        equal_tags(tags[0], hash >> 48) | equal_tags(tags[1], hash >> 48) << 4;
+    for (int tried = 0; hits != 0; tried++) {
+      if (tried == MAX_TRIES) return UNSURE;
+      at->slot = lowest_bit(hits);
+      hits &= hits - 1;
+      at->ref = READ_ONCE(bucket->ref[at->slot & 7]);
+      if (at->ref != 0 && match(at->ref, key, at)) return FOUND;
     }
     if (bucket->overflow == 0) return ABSENT;
   }

@@ -25,7 +25,7 @@ namespace {
 
 // Sets of a few entries, so that two destinations in use rarely drive each
 // other out.
-constexpr unsigned kSetBits = 10;
+constexpr unsigned kSetBits = 11;
 constexpr std::size_t kEach = 4;
 constexpr unsigned kUsedBits = 10;
 // Answers that lead somewhere are asked for again after this time, in case a
