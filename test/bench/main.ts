@@ -9,8 +9,10 @@
  */
 
 import { parseArgs } from 'node:util';
+import { benchBoot } from './boot.js';
 import { benchChangefeed } from './changefeed.js';
 import { benchCore } from './core.js';
+import { benchFailover } from './failover.js';
 import { benchNapi } from './napi.js';
 import { document } from './packets/document.js';
 import { benchFair } from './packets/fair.js';
@@ -19,6 +21,7 @@ import { benchPps } from './packets/pps.js';
 import { benchRestart } from './packets/restart.js';
 import { benchRtt } from './packets/rtt.js';
 import { benchTcp } from './packets/tcp.js';
+import { benchPlacement } from './placement.js';
 import {
   machineWords,
   missing,
@@ -33,6 +36,9 @@ const PARTS: Record<string, () => Promise<Row[]>> = {
   napi: benchNapi,
   changefeed: benchChangefeed,
   zones: benchZonesInLab,
+  failover: benchFailover,
+  placement: benchPlacement,
+  boot: benchBoot,
   pps: benchPps,
   newflow: benchNewFlows,
   rtt: benchRtt,

@@ -12,6 +12,7 @@ import type { Test } from 'tape';
 import { systemClock } from '#lib/clock.js';
 import { silentLogger } from '#lib/service/log.js';
 import { openLevelStore } from '#lib/store/open.js';
+import type { Store } from '#lib/store/types.js';
 import { prepareBuckets } from '../../services/napi-nat/buckets.js';
 
 import { commit, merge } from '../../services/napi-nat/commit.js';
@@ -59,17 +60,22 @@ function network(fields: Partial<NetworkRecord>): NetworkRecord {
 }
 
 /** A context on an empty store; `end` is the pool's last address. */
-export async function natStore(
-  t: Test,
-  end = '3.0.255.250',
-): Promise<NapiContext> {
+export async function natStore(t: Test, end?: string): Promise<NapiContext> {
   const clock = systemClock();
   const store = await openLevelStore(temporaryDirectory(t), { clock });
   t.teardown(() => store.close());
+  return natContext(store, end);
+}
+
+/** The same on a store that is open and empty. */
+export async function natContext(
+  store: Store,
+  end = '3.0.255.250',
+): Promise<NapiContext> {
   await prepareBuckets(store);
   const ctx: NapiContext = {
     store,
-    clock,
+    clock: systemClock(),
     log: silentLogger(),
     config: {
       admin_uuid: ADMIN,

@@ -11,7 +11,6 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Test } from 'tape';
 
 export interface ServiceProcess {
   pid: number;
@@ -29,7 +28,7 @@ export interface ServiceProcess {
  * @param directory where the configuration file goes
  */
 export async function startService(
-  t: Test,
+  t: { teardown(end: () => unknown): unknown },
   program: string,
   config: object,
   directory: string,
