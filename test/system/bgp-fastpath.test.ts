@@ -77,8 +77,10 @@ async function run(t: Test, io: 'xdp' | 'af_xdp'): Promise<void> {
   t.equal(carried.fast_out > 100, io === 'xdp', 'by the program, or not');
 }
 
-for (const io of ['xdp', 'af_xdp'] as const) {
-  test(`${io} follows BGP's routes, equal ones too`, { skip }, (t) =>
-    run(t, io),
-  );
-}
+test("xdp follows BGP's routes, equal ones too", { skip }, (t) =>
+  run(t, 'xdp'),
+);
+
+test("af_xdp follows BGP's routes, equal ones too", { skip }, (t) =>
+  run(t, 'af_xdp'),
+);

@@ -227,6 +227,18 @@ test('what BIRD does not export is a failure', async (t) => {
   t.equal(await speaker.announce(['3.3.3.2']), null);
 });
 
+test('a configuration of somebody else is replaced', async (t) => {
+  const { bird, speaker } = setUp();
+  await speaker.prepare();
+  await speaker.announce(['3.3.3.2', '3.3.3.3']);
+  bird.file = birdConfig(CONFIG, null, [
+    { ip: '3.3.3.2', med: 5, leaving: false },
+  ]);
+  await speaker.look();
+  const med = medAt(10);
+  t.deepEqual(bird.announced(), [`3.3.3.2 ${med}`, `3.3.3.3 ${med}`]);
+});
+
 test('a BIRD that dies is started to recover', async (t) => {
   const { bird, clock, speaker } = setUp();
   await speaker.prepare();
