@@ -21,7 +21,7 @@ export function testNames(): Set<string> {
     const text = readFileSync(file, 'utf8');
     const pattern = file.endsWith('.cc')
       ? /^TEST\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)/gm
-      : /^(?:\w*[tT]est|system|datapath)\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/gm;
+      : /^(?:\w*[tT]est|system|datapath|xdp)\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/gm;
     for (const match of text.matchAll(pattern)) {
       const parts = (match[1] as string).matchAll(
         /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'/g,

@@ -20,7 +20,7 @@ import {
   VNET2_PUBLIC,
 } from './lab/cloud.js';
 import type { Gateway } from './lab/gateway-client.js';
-import { remote } from './lab/operations.js';
+import { ROUTER, remote, rule } from './lab/operations.js';
 
 const lab = new Cloud('vxdp');
 const root = process.getuid?.() === 0;
@@ -142,6 +142,33 @@ datapath('path MTU is discovered from outside', (t) => {
   // The kernel of inet has learnt the MTU, and fragments by itself.
   lab.run('inet', 'ip', 'route', 'flush', 'cache');
   ping(t, 'inet', `-c 1 -M do -s 1422 ${AIP}`, 0);
+});
+
+datapath('a thousand rule changes lose no packet of others', async (t) => {
+  // Hosts also send IPv6 of their own accord, at any time.
+  const drops = async () =>
+    (await gateway.drops()).filter(({ name }) => name !== 'InnerEthertype');
+  const before = await drops();
+  const transfers = Promise.all([
+    lab.peer('a', 'tcp', INTERNET, '4000000'),
+    lab.peer('inet', 'tcp', AIP, '4000000'),
+  ]);
+  let running = true;
+  const over = transfers.finally(() => {
+    running = false;
+  });
+  let changes = 0;
+  for (; running || changes < 1000; changes += 2) {
+    const other = { vnet: 9, prefix: ROUTER.prefix };
+    await gateway.must([rule(9, '3.3.3.9')]);
+    await gateway.must([{ op: 'remove_rule', ...other }]);
+  }
+  t.comment(`${changes} changes`);
+  for (const { error, bytes } of await over) {
+    t.equal(error, undefined, 'every byte comes back');
+    t.equal(bytes, 4_000_000, 'and no more');
+  }
+  t.deepEqual(await drops(), before, 'nothing was dropped');
 });
 
 datapath('flows and counters tell what happened', async (t) => {

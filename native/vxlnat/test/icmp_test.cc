@@ -148,6 +148,14 @@ TEST("icmp: an error neither ends nor refreshes a flow") {
   CHECK_EQ(w.flows(), 1u);
   w.run(2000);
   CHECK_EQ(w.flows(), 0u);
+  // A connection has its established time after it, not the closing one.
+  const Bytes syn = w.inside(make_tcp(kHostA, 40000, kServer, 80, kSyn))[0].ip;
+  const std::uint16_t port = Seen(syn).sport;
+  w.outside(make_tcp(kServer, 80, kPublic1, port, kSyn | kAck));
+  w.inside(make_tcp(kHostA, 40000, kServer, 80, kAck));
+  CHECK_EQ(w.outside(make_icmp(kServer, kPublic1, 3, 1, 0, syn)).size(), 1u);
+  w.run(7000000);
+  CHECK_EQ(w.flows(), 1u);
 }
 
 TEST("icmp: the MTU in an error passes, but never above our own") {

@@ -67,6 +67,40 @@ TEST("ports: B2 all 64,512 ports of one remote, no more, and all again") {
   }
 }
 
+TEST("ports: P9 T13 TCP ports run out, hosts are told, others go on") {
+  World w(large());
+  const auto open = [&](std::uint32_t n, Ip4 remote = kServer) {
+    return w.inside(make_tcp(ip4(10, 4, 4, 2) + n / 50000,
+                             static_cast<std::uint16_t>(1 + n % 50000), remote,
+                             80, kSyn));
+  };
+  const auto leaves = [](const Outs& out) {
+    return out.size() == 1 && !out[0].inside;
+  };
+  std::uint32_t opened = 0;
+  for (std::uint32_t n = 0; n < 64512; n++) opened += leaves(open(n));
+  CHECK_EQ(opened, 64512u);
+  // Every refusal is counted; of 3/1 a host gets 100 a second.
+  std::uint32_t told = 0;
+  for (std::uint32_t n = 0; n < 1000; n++) {
+    for (const Out& out : open(64512)) {
+      CHECK(out.inside);
+      CHECK_EQ(Seen(out.ip).sport, 0x0301);
+      told++;
+    }
+  }
+  CHECK_EQ(w.dropped(Drop::kPortExhausted), 1000u);
+  CHECK(told >= 1 && told <= 110);
+  // Unharmed: those that have a port, and others by protocol, remote and vnet.
+  CHECK(leaves(open(77)));
+  CHECK(leaves(open(64512, kServer + 1)));
+  CHECK(leaves(w.inside(packet_of(64512, kServer))));
+  CHECK(leaves(w.inside(make_tcp(kHost2, 1, kServer, 80, kSyn), 2)));
+  // All ended; in quarantine their ports are nobody else's.
+  w.run(241000);
+  CHECK(!leaves(open(70000)));
+}
+
 TEST("ports: public ports look random and the next cannot be told") {
   World w(large());
   std::vector<unsigned> bins(64);
