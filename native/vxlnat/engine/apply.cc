@@ -123,7 +123,7 @@ const char* apply_one(Context& c, const SetRemote& op) {
        (slot = c.remotes.take(*remote)) != PacketPool::kNone;) {
     Packet& waited = c.remotes.at(slot);
     if (c.look != nullptr) c.look->begin_kept(waited);
-    resume(c, waited, encap);
+    resume(c, waited, encap_waited);
     if (c.taps.busy()) c.taps.end();
     c.remotes.release(slot);
   }

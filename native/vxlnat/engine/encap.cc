@@ -75,7 +75,10 @@ Verdict encap_one(Context& c, Packet& p) {
   const vxlnat_remote* remote = p.host == nullptr
                                     ? c.remotes.known(p.vnet, p.dst)
                                     : c.remotes.known(p.vnet, p.dst, *p.host);
-  if (remote == nullptr) return c.remotes.wait(p, p.dst, c.now);
+  if (remote == nullptr) {
+    p.rule_generation = c.rules.id(p.rule).generation;
+    return c.remotes.wait(p, p.dst, c.now);
+  }
   const Underlay to = {.src_ip = c.first_ul3(),
                        .dst_ip = remote->ul3_ip,
                        .dst_port = remote->ul3_port,
@@ -142,7 +145,6 @@ Packet make_piece(Context& c, const Packet& p, std::size_t at,
 }  // namespace
 
 Verdict encap(Context& c, Packet& p) {
-  if (!c.rules.is_live_in(p.rule, p.vnet)) return c.drop(p, Drop::kNoRule);
   if (wire_length(p) <= c.layout.inner_mtu) return encap_one(c, p);
   const std::size_t most = inner_mtu_to(c, p, p.dst);
   if (wire_length(p) <= most) return encap_one(c, p);
@@ -154,6 +156,13 @@ Verdict encap(Context& c, Packet& p) {
     (void)encap_one(c, piece);
   }
   return Verdict::proceed();
+}
+
+Verdict encap_waited(Context& c, Packet& p) {
+  if (!c.rules.is_live(RuleId{p.rule, p.rule_generation})) {
+    return c.drop(p, Drop::kNoRule);
+  }
+  return encap(c, p);
 }
 
 }  // namespace vxlnat

@@ -41,7 +41,7 @@ struct Fragment {
   bool used = false;
   bool known = false;  // the first fragment has come
   Translation translation;
-  std::uint32_t rule = 0;
+  RuleId rule;
   std::uint16_t vlan = 0;
   Vni vnet = 0;
   Tick since = 0;

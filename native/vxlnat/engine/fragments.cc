@@ -43,14 +43,14 @@ bool waits_for_first(Context& c, const Packet& p) {
 bool recall_fragment(Context& c, Packet& p, std::uint32_t realm) {
   const Fragment* entry = c.fragments.find(fragment_key(p, realm), c.now);
   if (entry == nullptr || !entry->known || !entry->translation.ports ||
-      !c.rules.is_live_in(entry->rule, entry->vnet)) {
+      !c.rules.is_live(entry->rule)) {
     return false;
   }
   p.translation = entry->translation;
-  p.rule = entry->rule;
+  p.rule = entry->rule.slot;
   p.vlan = entry->vlan;
   p.vnet = entry->vnet;
-  p.vnet_slot = c.rules.at(entry->rule).vnet_slot;
+  p.vnet_slot = c.rules.at(p.rule).vnet_slot;
   return true;
 }
 
@@ -70,7 +70,7 @@ Verdict remember_fragment(Context& c, Packet& p, std::uint32_t realm) {
   if (entry == nullptr) return c.drop(p, Drop::kFragmentLimit);
   entry->known = true;
   entry->translation = p.translation;
-  entry->rule = p.rule;
+  entry->rule = c.rules.id(p.rule);
   entry->vlan = p.vlan;
   entry->vnet = p.vnet;
   return Verdict::proceed();

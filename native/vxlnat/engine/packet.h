@@ -100,12 +100,13 @@ struct Packet {
   // Filled stage by stage; see stages.h for who fills what.
   Vni vnet = 0;                          // decap, choose_inbound
   std::uint32_t vnet_slot = 0xffffffff;  // find_vnet, choose_inbound
-  std::uint32_t rule = 0;    // the rule whose router the packet uses
-  Mac inner_src = 0;         // decap: the sender, for replies
-  Mac inner_dst = 0;         // decap
-  bool from_inside = false;  // decap
-  bool arp = false;          // parse
-  std::uint8_t proto = 0;    // parse, and all that follow
+  std::uint32_t rule = 0;             // the rule whose router the packet uses
+  std::uint32_t rule_generation = 0;  // encap: when it waits
+  Mac inner_src = 0;                  // decap: the sender, for replies
+  Mac inner_dst = 0;                  // decap
+  bool from_inside = false;           // decap
+  bool arp = false;                   // parse
+  std::uint8_t proto = 0;             // parse, and all that follow
   IcmpKind icmp = IcmpKind::kNone;
   bool fragment = false;    // any fragment
   bool first = true;        // has the L4 header

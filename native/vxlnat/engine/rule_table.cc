@@ -22,6 +22,7 @@ RuleTable::RuleTable(const Memory& memory, const EngineConfig& config,
       timers_(memory.timers),
       stats_(stats),
       members_(config.max_rules),
+      generations_(config.max_rules),
       options_(config.max_rules),
       vnets_(config.max_vnets),
       vnet_buckets_(BucketIndex::buckets_for(config.max_vnets)),
@@ -218,6 +219,7 @@ std::uint32_t RuleTable::take(std::uint32_t vnet_slot,
   const std::uint32_t index = free_rule_;
   free_rule_ = rules_[index].next;
   free_rules_--;
+  generations_[index]++;
   rules_[index] = like;
   rules_[index].public_slot = hold_public(like.public_ip);
   rules_[index].state = static_cast<std::uint32_t>(RuleState::kLive);

@@ -91,9 +91,10 @@ class RuleTable {
   bool is_live(std::uint32_t rule) const {
     return rules_[rule].state == static_cast<std::uint32_t>(RuleState::kLive);
   }
-  // Whether a rule remembered by a packet that waited is still that vnet's.
-  bool is_live_in(std::uint32_t rule, Vni vni) const {
-    return is_live(rule) && rules_[rule].vni == vni;
+  // For who remembers a rule and is not in the walk over the flows.
+  RuleId id(std::uint32_t rule) const { return {rule, generations_[rule]}; }
+  bool is_live(RuleId id) const {
+    return generations_[id.slot] == id.generation && is_live(id.slot);
   }
   bool is_public(Ip4 ip) const { return find_public(ip) != 0; }
 
@@ -197,6 +198,7 @@ class RuleTable {
   vxlnat_timers* timers_;
   Stats& stats_;
   std::vector<Member> members_;                              // by rule
+  std::vector<std::uint32_t> generations_;                   // by rule
   std::vector<std::shared_ptr<const RuleOptions>> options_;  // by head
   std::uint32_t timer_users_[VXLNAT_MAX_TIMERS] = {};
   std::unordered_map<Vni, Limits> limits_;

@@ -111,6 +111,8 @@ void rewrite_quote(const Context& c, Packet& p);
 Verdict depart(Context& c, Packet& p);
 // 7b. Into a fabric: remote, inner Ethernet, VXLAN.
 Verdict encap(Context& c, Packet& p);
+// The same for one that has waited, whose rule may be gone.
+Verdict encap_waited(Context& c, Packet& p);
 // A packet that was kept goes on: from `outbound_ip` when it has not been
 // translated, else from `then`.
 void resume(Context& c, Packet& p, Verdict (*then)(Context&, Packet&));

@@ -28,6 +28,12 @@ inline constexpr std::uint8_t kUdp = 17;
 inline constexpr std::uint8_t kDccp = 33;
 inline constexpr std::uint8_t kUdpLite = 136;
 
+// A rule that somebody remembers beyond its life: slots are used again.
+struct RuleId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+};
+
 // An IPv4 prefix; the bits behind it are zero.
 struct Prefix {
   Ip4 address = 0;

@@ -5,7 +5,7 @@
 // Operations: what is refused and changes nothing, what may be repeated, and
 // remotes that are asked for, told, moved and forgotten.
 
-#include "test/world.h"
+#include "test/rules.h"
 
 namespace vxlnat::test {
 
@@ -229,6 +229,21 @@ TEST("remotes: packets wait for an unknown place and follow its answer") {
   CHECK_EQ(out.size(), 4u);
   for (std::uint16_t i = 0; i < 4; i++) CHECK_EQ(Seen(out[i].ip).sport, i);
   CHECK_EQ(w.outside(make_udp(kServer, 9, kAip, 5)).size(), 1u);
+}
+
+TEST("remotes: what waited does not go on by the rule after its own") {
+  World w;
+  const Seen sent = udp(w, kNewHost, 4000);
+  CHECK_EQ(sent.src, kPublic1);
+  CHECK(w.apply(RemoveRemote{1, kNewHost}) == nullptr);
+  CHECK(w.outside(make_udp(kServer, 53, kPublic1, sent.sport)).empty());
+  CHECK_EQ(misses(w).size(), 1u);
+  CHECK(w.apply(RemoveRule{1, kPrefix}) == nullptr);
+  w.run(1);
+  CHECK_EQ(set(w, {}), "");
+  CHECK(w.apply(SetRemote{1, kNewHost, kHostMac, kNode, 4789}) == nullptr);
+  CHECK(w.take().empty());
+  CHECK_EQ(w.dropped(Drop::kNoRule), 1u);
 }
 
 TEST("remotes: asking repeats at a pace and is given up") {

@@ -4,7 +4,7 @@
 
 // Fragments: in order, out of order, from overlapping vnets, tiny, too many.
 
-#include "test/world.h"
+#include "test/rules.h"
 
 namespace vxlnat::test {
 
@@ -196,6 +196,24 @@ TEST("fragments: F1 a piece of a former AIP does not leave by it") {
   CHECK(w.apply(RemoveOneToOne{1, kHostA}) == nullptr);
   w.add_aip(kHostB);
   CHECK(w.inside(pieces[1]).empty());
+}
+
+TEST("fragments: a piece does not take the rule after its own for its own") {
+  // The rule goes while its datagram is on its way, and the next one of its
+  // vnet gets its record; its address is another vnet's by then.
+  World w;
+  const auto pieces = cut(big(kHostA, kServer, 4000, 53, 1), 400);
+  CHECK_EQ(w.inside(pieces[0]).size(), 1u);
+  CHECK(w.apply(RemoveRule{1, kPrefix}) == nullptr);
+  w.run(1);
+  CHECK_EQ(set(w, {}, kAip), "");
+  CHECK_EQ(set(w, {}, kPublic1, 7), "");
+  CHECK(w.inside(pieces[1]).empty());
+  CHECK_EQ(w.dropped(Drop::kNoPrivateLeaves), 0u);
+  // It waits for a first one, which leaves as the rule says.
+  const Outs out = w.inside(pieces[0]);
+  CHECK_EQ(out.size(), 2u);
+  for (const Out& each : out) CHECK_EQ(Seen(each.ip).src, kAip);
 }
 
 TEST("fragments: tiny first ones and overlaps of the header are dropped") {

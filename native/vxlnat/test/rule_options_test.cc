@@ -154,6 +154,28 @@ TEST("options: an address that left the pool holds no host to its successor") {
   CHECK_EQ(udp(w, kHostA, 3, kServer + 1).src, kPublic1);
 }
 
+TEST("options: a rule's record with its next rule holds no host") {
+  // A host used a narrower rule last. That goes, and its record becomes a
+  // member of the wider rule, by which the host still has a flow.
+  World w;
+  RuleOptions options;
+  options.port_low = options.port_high = 2000;
+  const Prefix narrow{kHostA & ~7u, 29};
+  CHECK_EQ(set(w, options), "");
+  CHECK_EQ(udp(w, kHostA, 1).src, kPublic1);
+  CHECK(w.apply(SetRule{1, 0, narrow, kHostA - 4, kRouterMac1, kPool[1]}) ==
+        nullptr);
+  CHECK_EQ(udp(w, kHostA, 2).src, kPool[1]);
+  CHECK(w.apply(RemoveRule{1, narrow}) == nullptr);
+  w.run(1);
+  options.more_public_ips = {kPool[1]};
+  CHECK_EQ(set(w, options), "");
+  CHECK(w.apply(SetDrain{kPublic1, true}) == nullptr);
+  CHECK_EQ(udp(w, kHostB, 1, kServer + 1).src, kPool[1]);
+  CHECK(w.apply(SetDrain{kPublic1, false}) == nullptr);
+  CHECK_EQ(udp(w, kHostA, 3, kServer + 1).src, kPublic1);
+}
+
 TEST("options: B13 P12 slices tile the range to its last port") {
   for (const std::uint32_t slices : {1u, 3u, 5u, 7u, 64u, 1000u, 64512u}) {
     std::uint32_t next = 1024;
