@@ -48,6 +48,14 @@ class Input {
   const std::uint8_t* end_;
 };
 
+// Lays `patch` over what there is from `at` on.
+inline void overwrite(std::vector<std::uint8_t>& b, std::size_t at,
+                      const std::vector<std::uint8_t>& patch) {
+  for (std::size_t i = 0; i < patch.size() && at + i < b.size(); i++) {
+    b[at + i] = patch[i];
+  }
+}
+
 class Cloud : public Outbox {
  public:
   Cloud() {

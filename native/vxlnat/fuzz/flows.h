@@ -2,7 +2,8 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// Three flows of 10.4.4.6 in vnet 1 to 192.0.2.1: UDP, TCP and echo.
+// A furnished cloud with three flows of 10.4.4.6 in vnet 1 to 192.0.2.1: UDP,
+// TCP and echo.
 
 #ifndef VXLNAT_FUZZ_FLOWS_H_
 #define VXLNAT_FUZZ_FLOWS_H_
@@ -13,8 +14,18 @@
 
 namespace vxlnat::fuzz {
 
-inline void open_flows(Cloud& cloud, FlowInfo (&flows)[3]) {
-  for (const std::uint8_t proto : {kUdp, kTcp, kIcmp}) {
+class BusyCloud final : public Cloud {
+ public:
+  BusyCloud() {
+    furnish();
+    for (const std::uint8_t proto : {kUdp, kTcp, kIcmp}) open(proto);
+    require(engine->list_flows({}, flows, 0, now).count == 3);
+  }
+
+  FlowInfo flows[3];
+
+ private:
+  void open(std::uint8_t proto) {
     std::vector<std::uint8_t> b(20 + 20);
     b[0] = 0x45;
     put16(&b[2], 40);
@@ -26,11 +37,10 @@ inline void open_flows(Cloud& cloud, FlowInfo (&flows)[3]) {
     put16(&b[22], 53);
     if (proto == kUdp) put16(&b[24], 20);
     if (proto == kTcp) put16(&b[32], 0x5002);
-    Cloud::mend(b, 0);
-    cloud.inside(Cloud::framed(b));
+    mend(b, 0);
+    inside(framed(b));
   }
-  require(cloud.engine->list_flows({}, flows, 0, cloud.now).count == 3);
-}
+};
 
 }  // namespace vxlnat::fuzz
 

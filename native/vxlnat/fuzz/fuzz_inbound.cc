@@ -6,7 +6,6 @@
 // [flags] then a packet with a 16-bit length, again and again. Flag bit 0:
 // mend checksums. Bit 1: to the AIP, else to the port of the UDP flow.
 
-#include "fuzz/cloud.h"
 #include "fuzz/flows.h"
 
 using namespace vxlnat;
@@ -14,17 +13,14 @@ using namespace vxlnat::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
-  Cloud cloud;
-  cloud.furnish();
-  FlowInfo flows[3];
-  open_flows(cloud, flows);
+  BusyCloud cloud;
   Input in(data, size);
   for (int n = 0; n < 8 && !in.empty(); n++) {
     const std::uint8_t flags = in.byte();
     cloud.now += std::uint64_t{flags & 0x0cu} * 500;
     std::vector<std::uint8_t> packet = in.bytes(in.word() & 0x7ff);
     if ((flags & 1) != 0 && packet.size() >= 24) {
-      const FlowInfo& flow = flows[(flags >> 4 & 3) % 3];
+      const FlowInfo& flow = cloud.flows[(flags >> 4 & 3) % 3];
       put32(&packet[16], (flags & 2) != 0 ? 0x03030309 : flow.public_ip);
       put32(&packet[12], flow.remote_ip);
       if (flow.proto != kIcmp) {

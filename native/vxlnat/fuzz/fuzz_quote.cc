@@ -10,7 +10,6 @@
 
 #include <algorithm>
 
-#include "fuzz/cloud.h"
 #include "fuzz/flows.h"
 
 using namespace vxlnat;
@@ -63,25 +62,20 @@ std::vector<std::uint8_t> error_about(const std::vector<std::uint8_t>& quote,
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
-  Cloud cloud;
-  cloud.furnish();
-  FlowInfo flows[3];
-  open_flows(cloud, flows);
+  BusyCloud cloud;
   Input in(data, size);
   for (int n = 0; n < 8 && !in.empty(); n++) {
     const std::uint8_t flags = in.byte();
     const bool inside = (flags & 1) != 0;
     const unsigned whose = flags >> 1 & 3;
     std::vector<std::uint8_t> quote =
-        quoted(flows[whose % 3], inside, whose == 3);
+        quoted(cloud.flows[whose % 3], inside, whose == 3);
     std::vector<std::uint8_t> b =
         error_about(quote, kTypes[flags >> 4 & 3], inside);
     const std::size_t at = in.byte();
     const std::size_t cut = in.byte();
     const std::vector<std::uint8_t> patch = in.bytes(in.byte());
-    for (std::size_t i = 0; i < patch.size() && 20 + at + i < b.size(); i++) {
-      b[20 + at + i] = patch[i];
-    }
+    overwrite(b, 20 + at, patch);
     b.resize(std::max<std::size_t>(b.size(), 64) - cut % 64);
     if (b.size() >= 20) put16(&b[2], static_cast<std::uint16_t>(b.size()));
     if ((flags & 8) == 0) Cloud::mend(b, 0);

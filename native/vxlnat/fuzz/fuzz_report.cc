@@ -118,9 +118,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
     const std::size_t at = in.byte();
     message.resize(message.size() - in.byte() % 64);
     const std::vector<std::uint8_t> patch = in.bytes(in.byte());
-    for (std::size_t i = 0; i < patch.size() && at + i < message.size(); i++) {
-      message[at + i] = patch[i];
-    }
+    overwrite(message, at, patch);
     if ((flags & 1) == 0) Cloud::mend(message, 0);
     cloud.report(message);
     const std::vector<std::uint8_t> packet =
