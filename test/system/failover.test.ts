@@ -192,6 +192,9 @@ function startZone(zone: Zone): void {
   daemons.set(name, daemon);
 }
 
+/** The compute node hears where its router is now; gives its UL3. */
+let followRouter = async (): Promise<string> => '';
+
 /** The instance, with the kernel's VXLAN device as its compute node. */
 async function plugIn(fabric: { uuid: string; vnet_id: number }) {
   const nic = await call<{ mac: string; ip: string }>('POST', '/nics', {
@@ -203,8 +206,18 @@ async function plugIn(fabric: { uuid: string; vnet_id: number }) {
   });
   const { vnet_id: vnet } = fabric;
   const query = `/ul3_mappings?vnet_id=${vnet}&ip=10.4.4.1`;
-  const [router] = await call<{ mac: string; ul3_ip: string }[]>('GET', query);
-  if (router === undefined) throw new Error('there is no router');
+  const lookUp = async () => {
+    const [found] = await call<{ mac: string; ul3_ip: string }[]>('GET', query);
+    if (found === undefined) throw new Error('there is no router');
+    return found;
+  };
+  const router = await lookUp();
+  followRouter = async () => {
+    const { mac, ul3_ip } = await lookUp();
+    const entry = [mac, 'dev', 'vx0', 'dst', ul3_ip];
+    await lab.exec('inst', ['bridge', 'fdb', 'replace', ...entry]);
+    return ul3_ip;
+  };
   await lab.ip('cn', [
     `link add vx0 address ${nic.mac} type vxlan id ${vnet} dstport 4789` +
       ' local 192.168.12.1 dev un0 nolearning',
@@ -336,6 +349,31 @@ system('a zone is cut off: it withdraws, the other takes over', async (t) => {
   const back = await stateOf(ZONE2, 'up');
   t.equal(back['ul3_served_by'], null);
   t.doesNotMatch(await proxied(ZONE2), /3\.3\.3\.2/, 'it takes nothing back');
+});
+
+system('an operator empties a zone, and deletes one', async (t) => {
+  const change = (zone: Zone, action: string) =>
+    call('PUT', `/nat_zones/${zone.uuid}`, { action });
+  await change(ZONE1, 'drain');
+  t.equal(await followRouter(), ZONE1.ul3, 'drained, it keeps its work');
+  // Refused as long as the other has not acknowledged the rules.
+  await until('the work to move', () => change(ZONE1, 'evacuate'), Boolean);
+  t.equal(await followRouter(), ZONE2.ul3);
+  await passes(t, 'by zone 2, which was given the work');
+  await change(ZONE1, 'undrain');
+  const remove = (zone: Zone) =>
+    lab.exec('head', [
+      ...['curl', '-s', '-m', '10', '-X', 'DELETE', '-w', '%{http_code}'],
+      `http://10.99.99.10:${NAPI[1]}/nat_zones/${zone.uuid}`,
+    ]);
+  await until(
+    'zone 2 to be deleted',
+    () => remove(ZONE2),
+    (said) => said.includes('204'),
+  );
+  t.equal(await followRouter(), ZONE1.ul3);
+  await passes(t, 'by zone 1 again');
+  t.match(await remove(ZONE1), /409/, 'the last one with work stays');
 });
 
 system('all of napi-nat dies: packets pass, a zone restarts', async (t) => {
