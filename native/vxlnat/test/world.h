@@ -110,10 +110,9 @@ class World final : public Outbox {
   }
   void run(Tick ms) {
     now += ms;
-    // Once round all records at least.
-    std::uint32_t seen = 0;
-    for (bool more = true; more || seen < config_.max_flows; seen += 65536) {
-      more = engine->sweep(now, 4096);
+    // Until a whole round found nothing to end.
+    for (std::uint32_t idle = 0; idle < config_.max_flows;) {
+      idle = engine->sweep(now, 4096) ? 0 : idle + 65536;
     }
     step_done();
   }
