@@ -116,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
     std::vector<std::uint8_t> message =
         too_big(kNodes[flags >> 1 & 1], mtu, length);
     const std::size_t at = in.byte();
-    message.resize(message.size() - in.byte() % 64);
+    message.erase(message.end() - in.byte() % 64, message.end());
     const std::vector<std::uint8_t> patch = in.bytes(in.byte());
     overwrite(message, at, patch);
     if ((flags & 1) == 0) Cloud::mend(message, 0);
