@@ -10,7 +10,7 @@
  */
 
 import { once } from 'node:events';
-import { quantile, type Row } from '../report.js';
+import { quantile, type Row, row } from '../report.js';
 import * as plan from './addresses.js';
 import { Figures, say } from './figures.js';
 import type { Gateway } from './gateway.js';
@@ -30,11 +30,21 @@ interface Asked {
   lost: number;
 }
 
-async function ask({ lab, threads, kind }: Gateway): Promise<Asked> {
-  threads('inline');
-  const words = ['ask', plan.SERVER, PORT, '10.4.1.1', String(TRIPS)];
-  const out = await lab.run('cn', 'chrt', ...SAME_CORE, ...words);
-  const asked = JSON.parse(out) as Asked;
+/** Asks the server from an address of one of the machines. */
+async function trips(
+  { lab }: Gateway,
+  machine: 'cn' | 'inet',
+  from: string,
+): Promise<Asked> {
+  const words = ['ask', plan.SERVER, PORT, from, String(TRIPS)];
+  const out = await lab.run(machine, 'chrt', ...SAME_CORE, ...words);
+  return JSON.parse(out) as Asked;
+}
+
+async function ask(gateway: Gateway): Promise<Asked> {
+  const { kind } = gateway;
+  gateway.threads('inline');
+  const asked = await trips(gateway, 'cn', '10.4.1.1');
   if (asked.us.length < TRIPS / 2) {
     throw new Error(`rtt by ${kind}: ${asked.lost} were not answered`);
   }
@@ -43,10 +53,14 @@ async function ask({ lab, threads, kind }: Gateway): Promise<Asked> {
   return asked;
 }
 
-/** Rows `rtt.p50.KIND` and `rtt.p99.KIND`. */
+/**
+ * Rows `rtt.p50.KIND` and `rtt.p99.KIND`, and `.ends`: the server asked from
+ * its own machine, which is what no gateway can take away.
+ */
 export async function benchRtt(): Promise<Row[]> {
   const opened = await openGateways(SETTINGS);
   const figures = new Figures();
+  const ends: number[][] = [];
   try {
     for (const { lab } of opened.gateways) {
       // As from a network card: with its checksum finished.
@@ -60,9 +74,18 @@ export async function benchRtt(): Promise<Row[]> {
         const { us } = await ask(gateway);
         figures.add('rtt.p50', gateway.kind, quantile(us, 0.5));
         figures.add('rtt.p99', gateway.kind, quantile(us, 0.99));
+        if (gateway.kind !== 'kernel') continue;
+        ends.push((await trips(gateway, 'inet', plan.SERVER)).us);
       }
     }
-    return [...figures.rows('us'), ...opened.rows];
+    const alone = [0.5, 0.99].map((part) =>
+      row(
+        `rtt.p${part * 100}.ends`,
+        'us',
+        ends.map((us) => quantile(us, part)),
+      ),
+    );
+    return [...figures.rows('us'), ...alone, ...opened.rows];
   } finally {
     opened.close();
   }
