@@ -6,16 +6,12 @@
 
 import test from 'tape';
 import { fuzzHttp } from '#test/http-fuzz/fuzz.js';
+import { MATCH_FIELDS } from '../../services/vxlnatd/query.js';
 import { setUp } from '../unit/vxlnatd/admin-world.js';
 
 /** Every field that any route reads; to the others it is a stranger. */
 const FIELDS = [
-  'vnet',
-  'private_ip',
-  'public_ip',
-  'remote_ip',
-  'proto',
-  'port',
+  ...MATCH_FIELDS,
   'limit',
   'cursor',
   'public_port',

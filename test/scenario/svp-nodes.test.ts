@@ -16,10 +16,10 @@ import { openPostgresStore } from '#lib/store/postgres/open.js';
 import type { Store } from '#lib/store/types.js';
 import { freshAddress } from '#test/postgres.js';
 import { ENGINES, type Engine, levelStore } from '#test/tmp-store.js';
+import { ul3Context } from '#test/ul3-store.js';
 import { Varpd } from '#test/varpd.js';
 import type { Changes } from '../../services/napi-nat/commit.js';
 import { createSvpService } from '../../services/napi-nat/svp/service.js';
-import { ul3Buckets } from '../../services/napi-nat/ul3/records.js';
 import {
   overlayChanges,
   routersChanges,
@@ -54,13 +54,7 @@ async function twoStores(t: Test, engine: Engine): Promise<[Store, Store]> {
 async function scene(t: Test, engine: Engine) {
   const stores = await twoStores(t, engine);
   const [store] = stores;
-  for (const [name, config] of Object.entries(ul3Buckets)) {
-    await store.putBucket(name, config);
-  }
-  let ids = 0;
-  const uuid = () =>
-    `00000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`;
-  const ctx = { store, uuid };
+  const ctx = await ul3Context(store);
   const write = ({ requests, events }: Changes) =>
     store.batch(requests, events);
   const nic = (type: string, cn: string, mac: number, ipaddr: string) => ({

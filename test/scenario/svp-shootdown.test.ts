@@ -17,9 +17,9 @@ import { openLevelStore } from '#lib/store/open.js';
 import { createSvpClient } from '#lib/svp/client.js';
 import { createLogLoop } from '#lib/svp/log-loop.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import { ul3Context } from '#test/ul3-store.js';
 import type { Changes } from '../../services/napi-nat/commit.js';
 import { createSvpService } from '../../services/napi-nat/svp/service.js';
-import { ul3Buckets } from '../../services/napi-nat/ul3/records.js';
 import {
   overlayChanges,
   routersChanges,
@@ -37,13 +37,7 @@ const GATEWAY = parseIpv4('10.0.0.1') ?? (0 as never);
 
 async function scene(t: Test) {
   const store = await openLevelStore(temporaryDirectory(t), { clock });
-  for (const [name, config] of Object.entries(ul3Buckets)) {
-    await store.putBucket(name, config);
-  }
-  let ids = 0;
-  const uuid = () =>
-    `00000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`;
-  const ctx = { store, uuid };
+  const ctx = await ul3Context(store);
   const write = async (changes: Changes) =>
     store.batch(changes.requests, changes.events);
   for (const [zone, ip] of [

@@ -14,6 +14,7 @@ import { mac, parseMac } from '#lib/net/mac.js';
 import { openLevelStore } from '#lib/store/open.js';
 import type { JournalEntry, Store } from '#lib/store/types.js';
 import { temporaryDirectory } from '#test/tmp.js';
+import { ul3Context } from '#test/ul3-store.js';
 import { type Changes, merge } from '../../../services/napi-nat/commit.js';
 import { readLog, removeLog } from '../../../services/napi-nat/ul3/log.js';
 import {
@@ -21,7 +22,6 @@ import {
   lookUpVl2,
   lookUpVl3,
 } from '../../../services/napi-nat/ul3/lookup.js';
-import { ul3Buckets } from '../../../services/napi-nat/ul3/records.js';
 import {
   overlayChanges,
   routerChanges,
@@ -61,13 +61,7 @@ async function scene(t: Test) {
     clock: systemClock(),
   });
   t.teardown(() => store.close());
-  for (const [name, config] of Object.entries(ul3Buckets)) {
-    await store.putBucket(name, config);
-  }
-  let ids = 0;
-  const uuid = () =>
-    `00000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`;
-  const ctx = { store, uuid };
+  const ctx = await ul3Context(store);
   async function write(...changes: Promise<Changes>[]): Promise<void> {
     for (const one of changes) {
       const { requests, events } = merge(await one);
