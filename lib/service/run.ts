@@ -72,10 +72,20 @@ export async function runMain(
     // Not before the signals are caught.
     const started = Promise.resolve().then(() => program.main(parsed));
     if (program.daemon?.(parsed) === true) untilSignal(program, started);
-    const outcome = await started;
+    const outcome = await awake(started);
     if (typeof outcome !== 'function') process.exitCode = outcome ?? 0;
   } catch (error) {
     exitWith(program, error);
+  }
+}
+
+/** Waits, and lives: timers of our clock keep no process alive. */
+async function awake<T>(started: Promise<T>): Promise<T> {
+  const hold = setInterval(() => {}, 60_000);
+  try {
+    return await started;
+  } finally {
+    clearInterval(hold);
   }
 }
 

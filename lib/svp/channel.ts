@@ -80,6 +80,7 @@ export function createChannel(options: SvpClientOptions): Channel {
   let open = false;
   let closed = false;
   let failures = 0;
+  let whyNot = '';
   const nextId = idSource((id) => waiting.has(id));
   let retry: Timer | null = null;
 
@@ -88,6 +89,7 @@ export function createChannel(options: SvpClientOptions): Channel {
     connection = openConnection(options, {
       onOpen() {
         open = true;
+        whyNot = '';
         log.debug({ waiting: waiting.size }, 'svp: connected');
         for (const [id, one] of waiting) connection?.send(id, one.message);
       },
@@ -111,6 +113,7 @@ export function createChannel(options: SvpClientOptions): Channel {
     if (closed) return;
     const wait = reconnect[Math.min(failures, reconnect.length - 1)] ?? 1000;
     failures++;
+    whyNot = `: ${reason}`;
     log.info({ reason, wait_ms: wait }, 'svp: no connection');
     retry = clock.after(wait, start);
   }
@@ -125,7 +128,7 @@ export function createChannel(options: SvpClientOptions): Channel {
 
   function onTimeout(id: number): void {
     const wasSent = open;
-    refuse(id, `no SVP answer in ${queryMs} ms`);
+    refuse(id, `no SVP answer in ${queryMs} ms${whyNot}`);
     if (wasSent) connection?.destroy('an answer is overdue');
   }
 

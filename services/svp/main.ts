@@ -37,7 +37,7 @@ Exit status: 0 answered; 1 not found, or nobody answered; 2 wrong usage.
 
 function number(option: string, text: unknown, most: number): number {
   const value = Number(text);
-  if (!(value > 0 && value <= most)) {
+  if (!(Number.isInteger(value) && value >= 1 && value <= most)) {
     throw new UsageError(`--${option}: "${text}" is not 1 to ${most}`);
   }
   return value;

@@ -5,6 +5,7 @@
 /** The svp command as a process, at a server with one instance and two records. */
 
 import { execFile } from 'node:child_process';
+import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import test, { type Test } from 'tape';
 import { type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
@@ -112,8 +113,22 @@ test('what each command prints', async (t) => {
       ['ping', 'me'],
       [2, 'svp: too many args: me\n'],
     ],
+    [
+      ['-p', '80.5', 'ping'],
+      [2, 'svp: --port: "80.5" is not 1 to 65535\n'],
+    ],
     [['toString'], [2, 'svp: unknown: "toString"; see --help\n']],
   ] as [string[], [number, string]][]) {
     t.deepEqual(await svp(port, ...args), expected, args.join(' '));
   }
+});
+
+test('nobody answers: the reason, and status 1', async (t) => {
+  const gone = createServer();
+  await new Promise<void>((done) => gone.listen(0, '127.0.0.1', done));
+  const { port } = gone.address() as AddressInfo;
+  await new Promise((done) => gone.close(done));
+  const [status, said] = await svp(port, '-t', '1', 'ping');
+  t.equal(status, 1);
+  t.match(said, /^svp: no SVP answer in 1000 ms: connect ECONNREFUSED /);
 });
