@@ -53,7 +53,18 @@ export interface Bucket {
 /** What buckets need of a transaction: one value at a time. */
 export type Meta = Pick<Transaction, 'get' | 'set' | 'remove' | 'now'>;
 
-const TYPES = ['string', 'number', 'boolean', 'ip', 'subnet', 'mac', 'uuid'];
+const TYPES = [
+  'string',
+  'number',
+  'boolean',
+  'ip',
+  'subnet',
+  'mac',
+  'uuid',
+  'date',
+  'numrange',
+  'daterange',
+];
 const RESERVED_BUCKETS = ['buckets_config', 'moray', 'search'];
 const RESERVED_FIELDS =
   /^(_id|_idx|_key|_etag|_atime|_ctime|_mtime|_rver|_txn_snap|_value|_vnode|moray.*|.*_)$/;

@@ -8,14 +8,8 @@
  * 9.2). Fields without an index are compared as text. Pure.
  */
 
-import {
-  covers,
-  encodeAddress,
-  type Prefix,
-  parsePrefix,
-  width,
-} from './address.js';
 import { type Bucket, indexOn } from './bucket.js';
+import { type Extended, extendedOf } from './extended.js';
 import type { Filter } from './filter.js';
 import { elementType, encodeScalar } from './scalar.js';
 import {
@@ -185,40 +179,34 @@ function compileExtended(
         return parts.length === 1 ? text === parts[0] : hasParts(text, parts);
       });
   }
-  const wanted = extendedPrefix(bucket, field, value);
-  return (object) =>
-    fieldValues(object, field).some((item) => {
-      const own = toPrefix(item);
-      if (own === null) return false;
-      if (rule === 'contains') return covers(own, wanted);
-      if (rule === 'within') return covers(wanted, own);
-      return covers(own, wanted) || covers(wanted, own);
-    });
+  const { matches } = extendedMatch(bucket, filter);
+  return (object) => fieldValues(object, field).some(matches);
 }
 
 /**
- * The address or prefix that an extended match names.
- * @throws StoreError InvalidQueryError when the field or the value is neither
+ * What `overlaps`, `contains` or `within` asks.
+ * @throws StoreError NotIndexedError when the field has no type to ask it of,
+ *   InvalidQueryError when the type or the value is not one for the rule
  */
-export function extendedPrefix(
+export function extendedMatch(
   bucket: Bucket,
-  field: string,
-  value: string,
-): Prefix {
-  const type = comparedType(bucket, field);
-  const prefix = toPrefix(value);
-  if ((type !== 'ip' && type !== 'subnet') || prefix === null) {
+  filter: { field: string; rule: string; value: string },
+): Extended {
+  const { field, rule, value } = filter;
+  if (indexOn(bucket, field) === undefined) {
     throw new StoreError(
-      'InvalidQueryError',
-      `invalid filter: ${field} and "${value}" must be addresses or subnets`,
-      { field },
+      'NotIndexedError',
+      `${bucket.name} has no index on "${field}" for ${rule}`,
+      { bucket: bucket.name, field },
     );
   }
-  return prefix;
-}
-
-function toPrefix(value: unknown): Prefix | null {
-  const address = encodeAddress(value);
-  if (address !== null) return { base: address, bits: width(address) };
-  return parsePrefix(value);
+  const type = comparedType(bucket, field);
+  const found = extendedOf(type, rule, value);
+  if (found !== null) return found;
+  throw new StoreError(
+    'InvalidQueryError',
+    `invalid filter: ${field} is of type ${type}; ${rule} "${value}" ` +
+      'cannot be asked of it',
+    { field },
+  );
 }

@@ -9,7 +9,6 @@
  * of each which is really the shortest. Pure.
  */
 
-import { encodePrefix, lastOf, truncate, width } from './address.js';
 import { type Bucket, indexOn, type NumberedIndex } from './bucket.js';
 import type { Filter } from './filter.js';
 import {
@@ -22,8 +21,8 @@ import {
   presentRange,
   startRange,
 } from './keys.js';
-import { extendedPrefix, filterText, isInternal } from './match.js';
-import { elementType, encodeScalar, isArrayType } from './scalar.js';
+import { extendedMatch, filterText, isInternal } from './match.js';
+import { encodeScalar, isArrayType } from './scalar.js';
 import { StoreError } from './types.js';
 
 export type Plan =
@@ -229,25 +228,20 @@ function planExtended(
   if (filter.rule.startsWith('caseIgnore')) {
     return { kind: 'range', range: presentRange(prefix), rank: RANK.all };
   }
-  const wanted = extendedPrefix(bucket, filter.field, filter.value);
-  const subnets = elementType(spec.type) === 'subnet';
-  const tail = subnets ? 'ff' : '';
-  const within: Plan = {
+  const { equal, between } = extendedMatch(bucket, filter);
+  const plans: Plan[] = equal.map((text) => ({
     kind: 'range',
-    range: betweenRange(prefix, wanted.base, lastOf(wanted) + tail),
-    rank: RANK.narrow,
-  };
-  if (filter.rule === 'within' || !subnets) return within;
-  // What contains a prefix is one of the few prefixes above it.
-  const above: Plan[] = [];
-  for (let bits = 0; bits <= wanted.bits; bits += 1) {
-    if (bits > width(wanted.base)) break;
-    const text = encodePrefix(truncate(wanted.base, bits));
-    const range = equalRange(prefix, text);
-    above.push({ kind: 'range', range, rank: RANK.equal });
+    range: equalRange(prefix, text),
+    rank: RANK.equal,
+  }));
+  if (between !== null) {
+    const { low, high } = between;
+    const range = betweenRange(prefix, low, high);
+    const both = low !== null && high !== null;
+    plans.push({ kind: 'range', range, rank: both ? RANK.narrow : RANK.wide });
   }
-  if (filter.rule === 'overlaps') above.push(within);
-  return { kind: 'union', plans: above };
+  const [only] = plans;
+  return only && plans.length === 1 ? only : { kind: 'union', plans };
 }
 
 /** What a walk reads. */

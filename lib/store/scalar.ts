@@ -4,15 +4,19 @@
 
 /**
  * Typed values as text that compares as they do: the one place that knows what
- * order a number, an address or a MAC has. Indexes, filters and sorting all
+ * order a number, an address, a MAC, a date or a range has. Indexes, filters and sorting all
  * compare this text. Pure values.
  */
 
 import { parseMac } from '#lib/net/mac.js';
 import { encodeAddress, encodePrefix, parsePrefix } from './address.js';
 import { encodeText } from './keys.js';
+import { encodeRange, parseRange, type Range } from './range.js';
 import type { IndexType, ScalarIndexType } from './types.js';
 
+/** The form of ISO 8601 that moray takes: in UTC, to the second or finer. */
+const DATE = /^(?:[-+]00)?\d+-\d+-\d+T\d+:\d+:\d+(?:\.\d+)?Z$/;
+const DECIMAL = /^-?\d+(?:\.\d+)?$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The type of an index's elements. */
@@ -53,7 +57,22 @@ export function encodeScalar(
       return typeof value === 'string' && UUID.test(value)
         ? value.toLowerCase()
         : null;
+    case 'date':
+      return encodeDate(value);
+    case 'numrange':
+    case 'daterange': {
+      const range = rangeOf(type, value);
+      return range === null ? null : encodeRange(range);
+    }
   }
+}
+
+/** A range, its bounds as `encodeScalar` writes them; null when it is none. */
+export function rangeOf(
+  type: 'numrange' | 'daterange',
+  value: unknown,
+): Range | null {
+  return parseRange(value, type === 'daterange' ? encodeDate : encodeDecimal);
 }
 
 /**
@@ -70,6 +89,7 @@ export function coerce(type: IndexType, value: unknown): unknown {
   if (type === 'number') return Number(value);
   if (type === 'boolean') return encodeBoolean(value) === 't';
   if (type === 'string') return String(value);
+  if (type === 'date') return new Date(String(value)).toISOString();
   return value;
 }
 
@@ -95,6 +115,15 @@ function encodeNumber(value: unknown): string | null {
   const negative = bits >> 63n === 1n;
   const turned = negative ? bits ^ 0xffffffffffffffffn : bits | (1n << 63n);
   return turned.toString(16).padStart(16, '0');
+}
+
+function encodeDecimal(text: string): string | null {
+  return DECIMAL.test(text) ? encodeNumber(text) : null;
+}
+
+function encodeDate(value: unknown): string | null {
+  if (typeof value !== 'string' || !DATE.test(value)) return null;
+  return encodeNumber(Date.parse(value));
 }
 
 function encodeMac(value: unknown): string | null {

@@ -16,7 +16,10 @@ export type ScalarIndexType =
   | 'ip'
   | 'subnet'
   | 'mac'
-  | 'uuid';
+  | 'uuid'
+  | 'date'
+  | 'numrange'
+  | 'daterange';
 export type IndexType = ScalarIndexType | `[${ScalarIndexType}]`;
 
 export interface IndexSpec {

@@ -8,7 +8,16 @@
  * finds must agree. A failure prints its seed: run again with SEED=...
  */
 
-import { and, eq, ge, le, not, or, present } from '#lib/store/filter-text.js';
+import {
+  and,
+  eq,
+  extended,
+  ge,
+  le,
+  not,
+  or,
+  present,
+} from '#lib/store/filter-text.js';
 import { type BatchRequest, type Store, StoreError } from '#lib/store/types.js';
 import { type Rng, seededRng, seedOfRun } from '#test/rng.js';
 import { onEachEngine, reopenable } from '#test/tmp-store.js';
@@ -20,6 +29,8 @@ interface Value {
   ip?: string;
   tags?: string[];
   note?: string;
+  at?: string;
+  span?: string;
 }
 interface Held {
   value: Value;
@@ -35,10 +46,23 @@ const BUCKET = {
     up: { type: 'boolean' as const },
     ip: { type: 'ip' as const, unique: true },
     tags: { type: '[string]' as const },
+    at: { type: 'date' as const },
+    span: { type: 'numrange' as const },
   },
 };
 const NAMES = ['a', 'ab', 'abc', 'b', 'é(*)', 'x\\y', '\u0000', '𝒳'];
 const SIZES = [-1e9, -2.5, -1, 0, 0.5, 1, 2, 10, 2 ** 40];
+/** A millisecond, a second, a year and more apart. */
+const DATES = [
+  '1758-05-06T00:00:00Z',
+  '1999-12-31T23:59:59.999Z',
+  '2000-01-01T00:00:00Z',
+  '2000-01-01T00:00:00.001Z',
+  '2020-09-09T09:09:09Z',
+];
+/** Bounds of ranges; each point between them is one of `POINTS`. */
+const BOUNDS = [-1, 0, 2, 3];
+const POINTS = [-2, -1, -0.5, 0, 1, 2, 2.5, 3, 4];
 const OPERATIONS = 2500;
 const LIMIT_MS = 15_000;
 
@@ -50,6 +74,62 @@ function randomIp(rng: Rng): string {
   return `10.0.${rng.below(2)}.${rng.between(250, 255)}`;
 }
 
+/** A range as text, its bounds of a list, either of them perhaps infinite. */
+function randomRange(rng: Rng, bounds: readonly (number | string)[]): string {
+  const [a, b] = [rng.below(bounds.length), rng.below(bounds.length)];
+  const low = rng.chance(0.8) ? bounds[Math.min(a, b)] : '';
+  const high = rng.chance(0.8) ? bounds[Math.max(a, b)] : '';
+  return `${rng.pick(['[', '('])}${low},${high}${rng.pick([']', ')'])}`;
+}
+
+/** Those of some points that are in a range, found one by one. */
+function pointsOf<T>(range: string, points: T[], as: (text: string) => T): T[] {
+  const [low = '', high = ''] = range.slice(1, -1).split(',');
+  return points.filter((point) => {
+    if (low !== '' && point <= as(low)) {
+      if (point < as(low) || range.startsWith('(')) return false;
+    }
+    if (high !== '' && point >= as(high)) {
+      if (point > as(high) || range.endsWith(')')) return false;
+    }
+    return true;
+  });
+}
+
+const spanOf = (range: string) => pointsOf(range, POINTS, Number);
+const dateOf = (text: string) => new Date(text).getTime();
+
+/** A comparison with a date or a range. */
+function randomSpanTerm(rng: Rng): [string, Matcher] {
+  const at = rng.pick(DATES);
+  const point = rng.pick(POINTS);
+  const range = randomRange(rng, BOUNDS);
+  const dates = randomRange(rng, DATES);
+  const days = pointsOf(dates, DATES.map(dateOf), dateOf);
+  const own = (v: Value) => (v.span === undefined ? [] : spanOf(v.span));
+  return rng.pick<() => [string, Matcher]>([
+    () => [
+      ge('at', at),
+      (v) => v.at !== undefined && dateOf(v.at) >= dateOf(at),
+    ],
+    () => [
+      extended('at', 'within', dates),
+      (v) => v.at !== undefined && days.includes(dateOf(v.at)),
+    ],
+    () => [
+      extended('size', 'within', range),
+      (v) =>
+        v.size !== undefined && pointsOf(range, [v.size], Number).length > 0,
+    ],
+    () => [extended('span', 'contains', point), (v) => own(v).includes(point)],
+    () => [
+      extended('span', 'overlaps', range),
+      (v) => spanOf(range).some((each) => own(v).includes(each)),
+    ],
+    () => [present('span'), (v) => v.span !== undefined],
+  ])();
+}
+
 function randomValue(rng: Rng): Value {
   const value: Value = {};
   if (rng.chance(0.7)) value.name = rng.pick(NAMES);
@@ -58,6 +138,8 @@ function randomValue(rng: Rng): Value {
   if (rng.chance(0.4)) value.ip = randomIp(rng);
   if (rng.chance(0.5)) value.tags = rng.shuffle(NAMES).slice(0, rng.below(3));
   if (rng.chance(0.3)) value.note = rng.pick(NAMES);
+  if (rng.chance(0.5)) value.at = rng.pick(DATES);
+  if (rng.chance(0.5)) value.span = randomRange(rng, BOUNDS);
   return value;
 }
 
@@ -92,7 +174,9 @@ function randomTerm(rng: Rng): [string, Matcher] {
 }
 
 function randomFilter(rng: Rng, depth: number): [string, Matcher] {
-  if (depth === 0 || rng.chance(0.4)) return randomTerm(rng);
+  if (depth === 0 || rng.chance(0.4)) {
+    return rng.chance(0.25) ? randomSpanTerm(rng) : randomTerm(rng);
+  }
   if (rng.chance(0.25)) {
     const [text, matches] = randomFilter(rng, depth - 1);
     return [not(text), (v) => !matches(v)];
@@ -189,6 +273,11 @@ async function step(store: Store, model: Model, rng: Rng): Promise<Model> {
   return typeof expected === 'string' ? model : expected;
 }
 
+function orderOf(value: Value, field: 'size' | 'name' | 'at') {
+  const own = value[field];
+  return field === 'at' && own !== undefined ? dateOf(String(own)) : own;
+}
+
 /** Unset comes last; texts by their bytes. */
 function compare(a: string | number | undefined, b: typeof a): number {
   if (a === undefined || b === undefined) {
@@ -200,12 +289,14 @@ function compare(a: string | number | undefined, b: typeof a): number {
 
 async function compareFind(store: Store, model: Model, rng: Rng) {
   const [filter, matches] = randomFilter(rng, 3);
-  const sort = rng.pick([undefined, 'size', 'name'] as const);
+  const sort = rng.pick([undefined, 'size', 'name', 'at'] as const);
   const wanted = [...model]
     .filter(([, { value }]) => matches(value))
     .map(([key, { value, etag }]) => ({ key, value, etag }))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .sort((a, b) => (sort ? compare(a.value[sort], b.value[sort]) : 0));
+    .sort((a, b) =>
+      sort ? compare(orderOf(a.value, sort), orderOf(b.value, sort)) : 0,
+    );
   const offset = rng.chance(0.3) ? rng.below(4) : 0;
   const limit = rng.chance(0.3) ? rng.below(4) : 1000;
   const noCount = rng.chance(0.5);

@@ -9,12 +9,12 @@
  * never NULL, so that NOT is the negation. Pure.
  */
 
-import { encodePrefix, lastOf, truncate, width } from '../address.js';
 import { type Bucket, indexOn } from '../bucket.js';
+import type { Extended } from '../extended.js';
 import type { Filter } from '../filter.js';
 import { ABOVE, bounded, TEXT_LIMIT } from '../keys.js';
-import { extendedPrefix, filterText, isInternal } from '../match.js';
-import { elementType, encodeScalar, isArrayType } from '../scalar.js';
+import { extendedMatch, filterText, isInternal } from '../match.js';
+import { encodeScalar, isArrayType } from '../scalar.js';
 import { quoted } from './connection.js';
 import { beginning, columnName, isLong } from './tables.js';
 
@@ -91,8 +91,7 @@ function fieldWhere(
       if (filter.rule.startsWith('caseIgnore') || isArrayType(spec.type)) {
         return { sql: `(${set})`, exact: false };
       }
-      const subnets = elementType(spec.type) === 'subnet';
-      return addressWhere(bucket, column, filter, subnets, params);
+      return extendedWhere(column, extendedMatch(bucket, filter), params);
     }
     default: {
       const text = filterText(bucket, field, filter.value);
@@ -121,29 +120,26 @@ function startWhere(column: string, start: string, params: Parameters): Where {
   return { sql, exact: false };
 }
 
-/** What is inside of a prefix lies in one range; what contains it is known. */
-function addressWhere(
-  bucket: Bucket,
+/** Where the index says that matches can be; what is there is checked later. */
+function extendedWhere(
   column: string,
-  filter: { field: string; rule: string; value: string },
-  subnets: boolean,
+  { equal, between }: Extended,
   params: Parameters,
 ): Where {
-  const wanted = extendedPrefix(bucket, filter.field, filter.value);
-  const last = lastOf(wanted) + (subnets ? 'ff' : '');
-  const within = () =>
-    `${column} BETWEEN ${params.add(wanted.base)} AND ${params.add(last)}`;
-  if (filter.rule === 'within' || !subnets) {
-    return { sql: `(${column} IS NOT NULL AND ${within()})`, exact: false };
+  const either: string[] = [];
+  if (equal.length > 0) {
+    either.push(`${column} = ANY(${params.add(equal)}::text[])`);
   }
-  const limit = Math.min(wanted.bits, width(wanted.base));
-  const above = Array.from({ length: limit + 1 }, (_, bits) =>
-    encodePrefix(truncate(wanted.base, bits)),
-  );
-  const contains = `${column} = ANY(${params.add(above)}::text[])`;
-  const either =
-    filter.rule === 'overlaps' ? `(${contains} OR ${within()})` : contains;
-  return { sql: `(${column} IS NOT NULL AND ${either})`, exact: false };
+  if (between !== null) {
+    const { low, high } = between;
+    const bounds = [
+      ...(low === null ? [] : [`${column} >= ${params.add(low)}`]),
+      ...(high === null ? [] : [`${column} <= ${params.add(high)}`]),
+    ];
+    either.push(bounds.length === 0 ? 'TRUE' : `(${bounds.join(' AND ')})`);
+  }
+  const sql = `(${column} IS NOT NULL AND (${either.join(' OR ')}))`;
+  return { sql, exact: false };
 }
 
 function internalWhere(filter: FieldFilter, params: Parameters): Where {

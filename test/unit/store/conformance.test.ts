@@ -14,4 +14,5 @@ import './conformance/journal.js';
 import './conformance/mutate.js';
 import './conformance/pages.js';
 import './conformance/query.js';
+import './conformance/range.js';
 import './conformance/reopen.js';

@@ -20,6 +20,15 @@ const ASCENDING: [ScalarIndexType, unknown[]][] = [
   ['subnet', ['9.0.0.0/8', '10.0.0.0/8', '10.0.0.0/24', '10.0.1.0/24']],
   ['mac', ['00:00:00:00:00:02', 0x10, '90:b8:d0:00:00:00']],
   ['boolean', [false, true]],
+  [
+    'date',
+    [
+      '-000001-01-01T00:00:00Z',
+      '1969-01-01T00:00:00Z',
+      '2000-01-01T00:00:00Z',
+    ].concat('2000-01-01T00:00:00.001Z', '9999-12-31T23:59:59.999Z'),
+  ],
+  ['numrange', ['(0,0)', '(,-1)', '(,-1]', '[,]', '[-1,0]', '(-1,0)', '(-1,)']],
 ];
 
 for (const [type, values] of ASCENDING) {
@@ -47,6 +56,11 @@ test('the same value written in two ways is one value', (t) => {
       'de305d54-75b4-431b-adb2-eb6b9e546014',
     ],
     ['subnet', '10.1.2.3/8', '10.0.0.0/8'],
+    ['date', '2000-01-01T00:00:00Z', '2000-01-01T00:00:00.000Z'],
+    ['numrange', '[-0,1.50]', '[0.0,1.5]'],
+    ['numrange', '[,5)', '(,5)'],
+    ['numrange', '[1,1)', '(9,9]'],
+    ['daterange', '[2000-01-01T00:00:00Z,)', '[2000-01-01T00:00:00.0Z,]'],
   ];
   for (const [type, a, b] of same) {
     t.equal(encodeScalar(type, a), encodeScalar(type, b), `${a} is ${b}`);
