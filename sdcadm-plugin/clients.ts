@@ -18,6 +18,7 @@ import type {
   Network,
   Package,
   SapiInstance,
+  SapiManifest,
   SapiService,
   Server,
   Vm,
@@ -66,6 +67,16 @@ class Api {
       return (await this.#http.get<T>(path)).body;
     } catch (error) {
       if (error instanceof ServiceError && error.status === 404) return null;
+      throw clientError(this.#name, error);
+    }
+  }
+
+  /** DELETE; what is not there is as good. */
+  async forget(path: string): Promise<void> {
+    try {
+      await this.#http.del<void>(path);
+    } catch (error) {
+      if (error instanceof ServiceError && error.status === 404) return;
       throw clientError(this.#name, error);
     }
   }
@@ -129,6 +140,11 @@ export function createClients(urls: Record<ApiName, string>) {
         sapi.call<SapiService>('put', `/services/${uuid}`, { body }),
       deleteService: (uuid: string) =>
         sapi.call<void>('del', `/services/${uuid}`),
+      manifests: () => sapi.call<SapiManifest[]>('get', '/manifests'),
+      createManifest: (body: object) =>
+        sapi.call<SapiManifest>('post', '/manifests', { body }),
+      /** Also when it is gone already. */
+      deleteManifest: (uuid: string) => sapi.forget(`/manifests/${uuid}`),
       instances: (query: { service_uuid: string }) =>
         sapi.call<SapiInstance[]>('get', '/instances', { query }),
       createInstance: (body: object) =>

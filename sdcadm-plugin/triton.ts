@@ -21,6 +21,23 @@ export interface SapiService {
   application_uuid: string;
   params: Record<string, unknown>;
   metadata: Record<string, unknown>;
+  /** UUIDs of manifests by name. */
+  manifests?: Record<string, string>;
+}
+
+export interface SapiManifest {
+  uuid: string;
+  name: string;
+  path: string;
+  template: string;
+  post_cmd?: string;
+  version?: string;
+}
+
+/** SAPI: all that an instance's machine is to have, at `/configs/:uuid`. */
+export interface SapiConfig {
+  manifests: SapiManifest[];
+  metadata: Record<string, unknown>;
 }
 
 export interface SapiInstance {

@@ -11,11 +11,13 @@ import { openContext } from '../open.js';
 import { OPTIONS, type OptionSpec } from '../options.js';
 import { runProcedures } from '../procedure.js';
 import { createZones } from '../procedures/create-zones.js';
+import { downloadImage } from '../procedures/download-image.js';
 import { installUnits, LOCAL_SERVICES } from '../procedures/install-units.js';
+import { chooseImage } from '../steps/image.js';
 import { requireTags, selectServers } from '../steps/servers.js';
 import { readSite, requireService, SERVICE } from '../steps/site.js';
 
-const { HELP, YES, DRY_RUN, SERVERS } = OPTIONS;
+const { HELP, YES, DRY_RUN, SERVERS, IMAGE, CHANNEL } = OPTIONS;
 const LOCAL: OptionSpec = {
   names: ['local'],
   type: 'bool',
@@ -47,11 +49,17 @@ export const do_create = command(
       '',
       '{{options}}',
       '',
+      "The image is the service's own unless -i names another, for these zones",
+      'alone.',
+      '',
       'With --local no Triton is asked: the services are installed on this',
       'machine as hardened systemd units. Configuration files that are there',
       'already are left as they are.',
     ],
-    options: [HELP, YES, DRY_RUN, SERVERS, LOCAL, SERVICES, ROOT],
+    options: [
+      ...[HELP, YES, DRY_RUN, SERVERS, IMAGE, CHANNEL],
+      ...[LOCAL, SERVICES, ROOT],
+    ],
     async run(ctx, { opts }) {
       if (opts['local'] === true) {
         if (opts['servers'] !== undefined) {
@@ -73,7 +81,14 @@ export const do_create = command(
       }
       const site = await readSite(ctx);
       requireTags(servers, site);
-      return runProcedures(ctx, [createZones(site, servers)], runOptions(opts));
+      const channel = textOf(opts['channel'], ctx.channel);
+      const wish = { image: textOf(opts['image'], 'current'), channel };
+      const image = await chooseImage(ctx, wish, service);
+      return runProcedures(
+        ctx,
+        [downloadImage(image, channel), createZones(site, servers, image)],
+        runOptions(opts),
+      );
     },
   },
   openContext,

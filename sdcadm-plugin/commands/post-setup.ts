@@ -48,7 +48,7 @@ export const do_post_setup = command(
         [
           downloadImage(image, channel),
           addService(site, image),
-          createZones(site, servers),
+          createZones(site, servers, image),
         ],
         runOptions(opts),
       );

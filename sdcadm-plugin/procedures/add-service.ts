@@ -2,13 +2,14 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-/** SAPI has the service `vxlnat`, with the parameters that this version wants. */
+/** SAPI has the service `vxlnat`, with what this version wants of it. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Context } from '../context.js';
 import { internalError } from '../errors.js';
 import type { Procedure } from '../procedure.js';
 import type { ChosenImage } from '../steps/image.js';
+import { createManifest, findManifest, MANIFEST } from '../steps/manifest.js';
 import { findService, SERVICE, type Site } from '../steps/site.js';
 
 /** Room for a table of a million flows and the services around it. */
@@ -16,7 +17,7 @@ const PACKAGE = 'sdc_2048';
 
 /** Run at every boot of the zone's machine by its guest tools. */
 const USER_SCRIPT = `#!/bin/bash
-# Written by sdcadm-vxlnat: makes this machine's configuration from its metadata.
+# Written by sdcadm-vxlnat: makes this machine's configuration from SAPI's.
 set -o errexit
 node /opt/vxlnat/dist/sdcadm-plugin/configure.js
 systemctl enable vxlnatd
@@ -55,23 +56,25 @@ function params(site: Site, image: string, billing: string) {
   };
 }
 
-/** For `configure.ts`: vxlnatd's configuration, but for the zone's addresses. */
-function daemonConfig(ctx: Context, site: Site): string {
-  return JSON.stringify({
-    underlay_tag: site.underlay.nic_tag,
-    external_tag: site.external.nic_tag,
-    config: { napi: { url: ctx.clients.urls.napi } },
-  });
-}
-
-function metadata(ctx: Context, site: Site): Record<string, unknown> {
+function metadata(
+  ctx: Context,
+  site: Site,
+  stored: Record<string, unknown>,
+): Record<string, unknown> {
   const { datacenter_name, dns_domain } = site.app.metadata;
+  const { napi, sapi } = ctx.clients.urls;
   return {
     SERVICE_NAME: SERVICE,
     SERVICE_DOMAIN: `${SERVICE}.${datacenter_name}.${dns_domain}`,
     'user-script': USER_SCRIPT,
-    'vxlnatd-config': daemonConfig(ctx, site),
-    pass_vmapi_metadata_keys: ['vxlnatd-config'],
+    // VMAPI hands this key on to the machine.
+    'sapi-url': sapi,
+    UNDERLAY_TAG: site.underlay.nic_tag,
+    EXTERNAL_TAG: site.external.nic_tag,
+    NAPI_URL: napi,
+    SVP_HOST: new URL(napi).hostname,
+    // The operator's: what there is stays.
+    VXLNATD_CONFIG: stored['VXLNATD_CONFIG'] ?? '{}',
   };
 }
 
@@ -88,35 +91,50 @@ function differing(
 export function addService(site: Site, image: ChosenImage): Procedure {
   return async (ctx) => {
     const found = await findService(ctx);
+    const manifest = await findManifest(ctx);
     const wanted = {
       params: params(site, image.uuid, await billingId(ctx)),
-      metadata: metadata(ctx, site),
+      metadata: metadata(ctx, site, found?.service.metadata ?? {}),
     };
+    const manifests = async () => ({
+      [MANIFEST]: (manifest ?? (await createManifest(ctx))).uuid,
+    });
     if (found === null) {
       return {
         summary: [`create "${SERVICE}" service in SAPI`],
         execute: async () => {
+          const named = await manifests();
           ctx.ui(`Creating "${SERVICE}" service`);
           await ctx.clients.sapi.createService({
             name: SERVICE,
             application_uuid: site.app.uuid,
             ...wanted,
+            manifests: named,
           });
         },
       };
     }
     const { service } = found;
+    const old = service.manifests?.[MANIFEST];
     const fields = [
       ...differing(wanted.params, service.params),
       ...differing(wanted.metadata, service.metadata),
+      ...(manifest !== null && manifest.uuid === old ? [] : ['manifests']),
     ];
     if (fields.length === 0) return null;
     const names = fields.join(', ');
     return {
       summary: [`update service "${SERVICE}" params in SAPI: ${names}`],
       execute: async () => {
+        const named = await manifests();
         ctx.ui(`Updating "${SERVICE}" SAPI service params: ${names}`);
-        await ctx.clients.sapi.updateService(service.uuid, wanted);
+        await ctx.clients.sapi.updateService(service.uuid, {
+          ...wanted,
+          manifests: named,
+        });
+        if (old !== undefined && old !== named[MANIFEST]) {
+          await ctx.clients.sapi.deleteManifest(old);
+        }
       },
     };
   };

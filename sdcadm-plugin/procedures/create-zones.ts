@@ -10,6 +10,7 @@
 
 import type { Context } from '../context.js';
 import type { Plan, Procedure } from '../procedure.js';
+import type { ChosenImage } from '../steps/image.js';
 import { serverName } from '../steps/servers.js';
 import {
   findService,
@@ -47,7 +48,8 @@ async function lackOf(
   return zone === null ? { server, failed: [], unknown: alive } : null;
 }
 
-function describe({ server, failed, unknown }: Lack): string[] {
+function describe(lack: Lack, image: ChosenImage): string[] {
+  const { server, failed, unknown } = lack;
   const where = `on server "${serverName(server)}"`;
   if (unknown !== null) {
     const { uuid, params } = unknown.instance;
@@ -58,30 +60,47 @@ function describe({ server, failed, unknown }: Lack): string[] {
       ({ instance }) =>
         `remove failed "${SERVICE}" service instance ${instance.uuid} (${instance.params.alias})`,
     ),
-    `create "${SERVICE}" service instance ${where}`,
+    `create "${SERVICE}" service instance ${where}\n` +
+      `    with image ${image.uuid} (${image.name}@${image.version})`,
   ];
 }
 
-async function create(ctx: Context, server: Server): Promise<string> {
+async function create(
+  ctx: Context,
+  server: Server,
+  image: ChosenImage,
+): Promise<string> {
   // Numbers and service are read anew: earlier plans have changed both.
   const { service, instances } = await requireService(ctx);
   const alias = `${SERVICE}${nextOrdinal(instances)}`;
   ctx.ui(`Creating "${alias}" instance on server ${serverName(server)}`);
   const { uuid } = await ctx.clients.sapi.createInstance({
     service_uuid: service.uuid,
-    params: { alias, server_uuid: server.uuid },
+    params: {
+      alias,
+      server_uuid: server.uuid,
+      ...(service.params['image_uuid'] === image.uuid
+        ? {}
+        : { image_uuid: image.uuid }),
+    },
     metadata: {},
   });
   ctx.ui(`Created VM ${uuid} (${alias})`);
   return uuid;
 }
 
-async function supply(ctx: Context, site: Site, lack: Lack): Promise<void> {
+async function supply(
+  ctx: Context,
+  site: Site,
+  image: ChosenImage,
+  lack: Lack,
+): Promise<void> {
   for (const { instance } of lack.failed) {
     ctx.ui(`Removing failed instance ${instance.uuid}`);
     await ctx.clients.sapi.deleteInstance(instance.uuid);
   }
-  const uuid = lack.unknown?.instance.uuid ?? (await create(ctx, lack.server));
+  const uuid =
+    lack.unknown?.instance.uuid ?? (await create(ctx, lack.server, image));
   const vm = await waitRunning(ctx, uuid);
   const zone = await registerZone(ctx, vm, site);
   ctx.ui(`Registered zone ${zone.uuid} (UL3 ${zone.ul3_ip}) in NAPI`);
@@ -99,8 +118,15 @@ async function forget(ctx: Context, uuid: string): Promise<void> {
   }
 }
 
-/** One at a time: a failure leaves at most one half-made. */
-export function createZones(site: Site, servers: Server[]): Procedure {
+/**
+ * One at a time: a failure leaves at most one half-made.
+ * @param image of the new machines, whatever the service's is
+ */
+export function createZones(
+  site: Site,
+  servers: Server[],
+  image: ChosenImage,
+): Procedure {
   return async (ctx): Promise<Plan | null> => {
     const found = await findService(ctx);
     const placed = await placedInstances(ctx, found?.instances ?? []);
@@ -109,9 +135,9 @@ export function createZones(site: Site, servers: Server[]): Procedure {
     ).filter((lack) => lack !== null);
     if (lacks.length === 0) return null;
     return {
-      summary: lacks.flatMap(describe),
+      summary: lacks.flatMap((lack) => describe(lack, image)),
       execute: async () => {
-        for (const lack of lacks) await supply(ctx, site, lack);
+        for (const lack of lacks) await supply(ctx, site, image, lack);
       },
     };
   };

@@ -48,6 +48,9 @@ export function removeZones(
         for (const target of targets) await remove(ctx, target);
         if (service === null) return;
         ctx.ui(`Removing "${SERVICE}" service`);
+        for (const uuid of Object.values(service.manifests ?? {})) {
+          await ctx.clients.sapi.deleteManifest(uuid);
+        }
         await ctx.clients.sapi.deleteService(service.uuid);
       },
     };

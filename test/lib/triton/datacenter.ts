@@ -79,6 +79,7 @@ export class Datacenter {
     },
   };
   services: Item[] = [];
+  manifests: Item[] = [];
   instances: Item[] = [];
   vms: Item[] = [];
   servers: Item[] = [
@@ -229,12 +230,46 @@ export class Datacenter {
         this.services = this.services.filter((s) => s.uuid !== route['uuid']);
         return { status: 204 };
       }),
+      ...this.#manifestRoutes(),
       this.#route('POST', '/instances', ({ body }) => ok(this.#create(body))),
       this.#route('DELETE', '/instances/:uuid', ({ route }) => {
         const vm = this.vms.find(({ uuid }) => uuid === route['uuid']);
         if (vm !== undefined) vm['state'] = 'destroyed';
         this.instances = this.instances.filter((i) => i.uuid !== route['uuid']);
         return { status: 204 };
+      }),
+    ];
+  }
+
+  /** SAPI's manifests, and what a machine's agent is told. */
+  #manifestRoutes(): Route[] {
+    return [
+      this.#list('/manifests', () => this.manifests, []),
+      this.#route('POST', '/manifests', ({ body }) => {
+        const manifest = { uuid: randomUUID(), ...(body as object) };
+        this.manifests.push(manifest);
+        return ok(manifest);
+      }),
+      this.#route('DELETE', '/manifests/:uuid', ({ route }) => {
+        const left = this.manifests.filter((m) => m.uuid !== route['uuid']);
+        if (left.length === this.manifests.length) throw notFound('manifest');
+        this.manifests = left;
+        return { status: 204 };
+      }),
+      this.#route('GET', '/configs/:uuid', ({ route }) => {
+        const instance = this.instances.find((i) => i.uuid === route['uuid']);
+        const service = this.services.find(
+          ({ uuid }) => uuid === instance?.['service_uuid'],
+        );
+        if (service === undefined) throw notFound('config not found');
+        const used = Object.values(service['manifests'] as object);
+        return ok({
+          manifests: this.manifests.filter(({ uuid }) => used.includes(uuid)),
+          metadata: {
+            ...(this.application['metadata'] as object),
+            ...(service['metadata'] as object),
+          },
+        });
       }),
     ];
   }

@@ -75,6 +75,7 @@ test('remove: the work moves first, then the machine goes', async (t) => {
   t.equal(rest.status, 0, rest.stderr);
   t.deepEqual(dc.instances, []);
   t.notOk(dc.services.some(({ name }) => name === 'vxlnat'));
+  t.deepEqual(dc.manifests, []);
   const again = await operate(dc.url, ['remove', '-y', '--service']);
   t.equal(again.lines.at(-1), 'Nothing to do.');
 });

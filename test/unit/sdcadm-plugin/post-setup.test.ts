@@ -8,6 +8,8 @@ import test from 'tape';
 import { Datacenter, IMAGE_1, IMAGE_2 } from '#test/triton/datacenter.js';
 import { operate } from '#test/triton/operator.js';
 
+type Item = Record<string, unknown>;
+
 const uuidOf = (n: number) => `cccccccc-0000-4000-8000-00000000000${n}`;
 
 test('post-setup makes service, image, zones and their registration', async (t) => {
@@ -52,7 +54,7 @@ test('post-setup makes service, image, zones and their registration', async (t) 
     })),
     'zones are registered by the uuid of their machine',
   );
-  t.deepEqual(run.lines.slice(0, 9), [
+  t.deepEqual(run.lines.slice(0, 11), [
     '',
     'This will make the following changes:',
     `    download image ${IMAGE_2}`,
@@ -60,7 +62,9 @@ test('post-setup makes service, image, zones and their registration', async (t) 
     '        from updates server using channel "release"',
     '    create "vxlnat" service in SAPI',
     `    create "vxlnat" service instance on server "${uuidOf(1)} (CN-A)"`,
+    `        with image ${IMAGE_2} (vxlnat@1.1.0)`,
     `    create "vxlnat" service instance on server "${uuidOf(2)} (CN-B)"`,
+    `        with image ${IMAGE_2} (vxlnat@1.1.0)`,
     '',
   ]);
   t.match(
@@ -107,6 +111,27 @@ test('a newer image in the channel is not taken unasked', async (t) => {
   t.equal(dc.instances.length, 1, 'its zone was left as it is');
 });
 
+test('a manifest of an older version is replaced', async (t) => {
+  const dc = await new Datacenter().withFabrics().start(t);
+  const line = ['post-setup', '-y', '-s', 'CN-A'];
+  await operate(dc.url, line);
+  const service = dc.services.find(({ name }) => name === 'vxlnat');
+  const uuids = () => dc.manifests.map(({ uuid }) => uuid);
+  t.deepEqual(Object.values(service?.['manifests'] as object), uuids());
+  const [old] = dc.manifests;
+  t.equal(old?.['path'], '/etc/vxlnat/zone.json');
+  Object.assign(old as object, { template: 'of last year' });
+  const run = await operate(dc.url, line);
+  t.ok(
+    run.lines.includes('    update service "vxlnat" params in SAPI: manifests'),
+  );
+  t.equal(dc.manifests.length, 1, 'the old one is gone');
+  t.match(String(dc.manifests[0]?.['template']), /\{\{\{NAPI_URL\}\}\}/);
+  t.deepEqual(Object.values(service?.['manifests'] as object), uuids());
+  const again = await operate(dc.url, line);
+  t.deepEqual(again.lines, ['', 'Nothing to do.']);
+});
+
 test('a dry run and a no change nothing', async (t) => {
   const dc = await new Datacenter().withFabrics().start(t);
   const dry = await operate(dc.url, ['post-setup', '-yn', '-s', 'CN-A']);
@@ -122,6 +147,7 @@ test('a dry run and a no change nothing', async (t) => {
 // Each write of a whole post-setup: refused, or done and its answer lost.
 const STEPS = [
   ['POST', '/images/:uuid', 1],
+  ['POST', '/manifests', 1],
   ['POST', '/services', 1],
   ['POST', '/instances', 1],
   ['POST', '/nat_zones', 1],
@@ -144,6 +170,7 @@ for (const [method, path, n] of STEPS) {
       const second = await operate(dc.url, line);
       t.equal(second.stderr, '');
       t.equal(dc.images.length, 1);
+      t.equal(dc.manifests.length, 1);
       t.equal(dc.services.filter(({ name }) => name === 'vxlnat').length, 1);
       t.equal(dc.instances.length, 2);
       t.deepEqual(
@@ -199,4 +226,23 @@ test('the image that -i names', async (t) => {
     dc.images.map(({ uuid }) => uuid),
     [IMAGE_1],
   );
+});
+
+test('create takes another image for its zones alone', async (t) => {
+  const dc = await new Datacenter().withFabrics().start(t);
+  await operate(dc.url, ['post-setup', '-y', '-s', 'CN-A', '-i', IMAGE_1]);
+  const run = await operate(dc.url, [
+    ...['create', '-y', '-s', 'CN-B', '-i', 'latest', '-C', 'dev'],
+  ]);
+  t.equal(run.status, 0, run.stderr);
+  t.ok(
+    run.lines.includes('        from updates server using channel "dev"'),
+    'it is downloaded first',
+  );
+  t.deepEqual(
+    dc.instances.map(({ params }) => (params as Item)['image_uuid']),
+    [undefined, IMAGE_2],
+  );
+  const params = dc.services.at(-1)?.['params'] as Item | undefined;
+  t.equal(params?.['image_uuid'], IMAGE_1);
 });
