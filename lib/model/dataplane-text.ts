@@ -9,7 +9,26 @@
  * it line by line.
  */
 
-import type { Dataplane } from './dataplane.js';
+import type {
+  Dataplane,
+  FabricRule,
+  NatPublic,
+  NatZone,
+  OneToOne,
+} from './dataplane.js';
+
+/** A list, some items at a time. */
+export type Pages<T> = Iterable<readonly T[]> | AsyncIterable<readonly T[]>;
+
+/** A data plane whose lists need not be in memory. */
+export interface DataplanePages {
+  position: number;
+  digest: string;
+  fabrics: Pages<FabricRule>;
+  one_to_ones: Pages<OneToOne>;
+  publics: Pages<NatPublic>;
+  zones: Pages<NatZone>;
+}
 
 /** Characters in one piece, about. */
 const PIECE = 65_536;
@@ -17,16 +36,22 @@ const PIECE = 65_536;
 const LISTS = ['fabrics', 'one_to_ones', 'publics', 'zones'] as const;
 
 /** The text of a list, its brackets on lines of their own. */
-function* listText(name: string, items: readonly object[]): Generator<string> {
+async function* listText(
+  name: string,
+  pages: Pages<object>,
+): AsyncGenerator<string> {
   let text = `,"${name}":[\n`;
-  for (const [i, item] of items.entries()) {
-    text += JSON.stringify(item);
-    text += i + 1 < items.length ? ',\n' : '\n';
-    if (text.length < PIECE) continue;
-    yield text;
-    text = '';
+  let end = '';
+  for await (const page of pages) {
+    for (const item of page) {
+      text += end + JSON.stringify(item);
+      end = ',\n';
+      if (text.length < PIECE) continue;
+      yield text;
+      text = '';
+    }
   }
-  yield `${text}]\n`;
+  yield `${text}${end === '' ? '' : '\n'}]\n`;
 }
 
 /**
@@ -34,10 +59,10 @@ function* listText(name: string, items: readonly object[]): Generator<string> {
  * @param more fields to put in front, such as a file's version
  * @returns the text in pieces
  */
-export function* dataplaneText(
-  dataplane: Dataplane,
+export async function* dataplaneText(
+  dataplane: DataplanePages,
   more: object = {},
-): Generator<string> {
+): AsyncGenerator<string> {
   const { position, digest } = dataplane;
   yield `${JSON.stringify({ ...more, position, digest }).slice(0, -1)}\n`;
   for (const name of LISTS) yield* listText(name, dataplane[name]);

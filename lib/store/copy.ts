@@ -8,7 +8,8 @@
  * positions, so that zones and listeners go on where they were.
  */
 
-import type { JournalEntry, Store, StoredObject } from './types.js';
+import { objectPages } from './pages.js';
+import type { JournalEntry, Store } from './types.js';
 
 const PAGE = 500;
 
@@ -34,7 +35,7 @@ export async function copyStore(from: Store, to: Store): Promise<Copied> {
   let objects = 0;
   for (const { name, index, options } of buckets) {
     await to.createBucket(name, { index, ...(options ? { options } : {}) });
-    for await (const page of pages(from, name)) {
+    for await (const page of objectPages(from, name)) {
       await to.restore({ objects: page });
       objects += page.length;
     }
@@ -55,21 +56,4 @@ export async function copyStore(from: Store, to: Store): Promise<Copied> {
   }
   await to.restore({ unfinished: false });
   return { buckets: buckets.length, objects, entries };
-}
-
-async function* pages(
-  store: Store,
-  bucket: string,
-): AsyncGenerator<StoredObject[]> {
-  for (let from = 0; ; ) {
-    const { objects } = await store.findObjects(bucket, `(_id>=${from})`, {
-      sort: { attribute: '_id' },
-      limit: PAGE,
-      noCount: true,
-    });
-    const last = objects.at(-1);
-    if (last === undefined) return;
-    yield objects;
-    from = last._id + 1;
-  }
 }

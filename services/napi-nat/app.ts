@@ -236,7 +236,7 @@ function assemble(ctx: NapiContext): Parts {
     ...aipAccountRoutes(ctx),
     ...natZoneRoutes(ctx, monitor),
     ...natPublicRoutes(ctx),
-    ...dataplaneRoutes(ctx),
+    ...dataplaneRoutes(ctx, monitor),
     ...ul3MappingRoutes(ctx),
     ...jobRoutes(ctx),
   ];

@@ -22,7 +22,7 @@ const SAVE_MS = 1000;
 export async function writeDurably(
   directory: string,
   name: string,
-  text: string | Iterable<string>,
+  text: string | AsyncIterable<string>,
 ) {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const aside = join(directory, `${name}.new`);

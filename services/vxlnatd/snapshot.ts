@@ -82,7 +82,16 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
     },
     save(world) {
       const more = { version: VERSION, zone_uuid: zone };
-      const text = dataplaneText(dataplaneOf(world), more);
+      const { fabrics, one_to_ones, publics, zones, ...head } =
+        dataplaneOf(world);
+      const pages = {
+        ...head,
+        fabrics: [fabrics],
+        one_to_ones: [one_to_ones],
+        publics: [publics],
+        zones: [zones],
+      };
+      const text = dataplaneText(pages, more);
       return writeDurably(directory, name, text);
     },
   };

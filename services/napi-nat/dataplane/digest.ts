@@ -17,12 +17,10 @@ const REMEMBERED = 1024;
 const MASK = (1n << 64n) - 1n;
 
 export interface DigestTracker {
-  /** Starts over from a snapshot. */
-  reset(
-    position: number,
-    fabrics: readonly FabricRule[],
-    entries: readonly OneToOne[],
-  ): void;
+  /** Takes in what the store has, before `begin`. */
+  load(fabrics: readonly FabricRule[], entries: readonly OneToOne[]): void;
+  /** Everything is loaded, as of a position. */
+  begin(position: number): void;
   /** Takes in committed entries, in order; those already in are ignored. */
   follow(entries: readonly JournalEntry[]): void;
   /** The newest digest, 16 hex digits. */
@@ -72,16 +70,15 @@ export function createDigestTracker(): DigestTracker {
   }
 
   return {
-    reset(at, fabrics, entries) {
-      hashes.clear();
-      history = [];
-      sum = 0n;
+    load(fabrics, entries) {
       for (const rule of fabrics) {
         set(`network ${rule.network_uuid}`, textHash(ruleText(rule)));
       }
       for (const entry of entries) {
         set(`aip ${entry.aip_uuid}`, textHash(oneToOneText(entry)));
       }
+    },
+    begin(at) {
       position = at;
       remember(at);
     },

@@ -3,75 +3,98 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * The snapshot that a zone boots from. It is consistent with its position: the
- * journal's position is read before and after the objects, and objects and
- * events are committed together, so equal positions mean that nothing changed
- * between. Should writers never pause, the last try is given with the position
- * from *before* its reads: replaying what came since ends in the same state,
- * as each event carries the whole object.
+ * What a zone boots from, page by page: a million AIPs are never in memory at
+ * once, and no writer waits. The text says the journal's position from *before*
+ * its reads, with the digest as of that position (digest.ts). What changed
+ * while it was read may be in it or not; the zone then follows the journal from
+ * the position, and as each event carries the whole object it ends in the same
+ * state. Until then its own digest differs, so nothing relies on it.
  */
 
-import type { Dataplane, FabricRule, OneToOne } from '#lib/model/dataplane.js';
-import { rulesDigest } from '#lib/model/rules-digest.js';
+import type {
+  FabricRule,
+  NatPublic,
+  NatZone,
+  OneToOne,
+} from '#lib/model/dataplane.js';
+import type { DataplanePages } from '#lib/model/dataplane-text.js';
+import { objectPages } from '#lib/store/pages.js';
 import { AIP_BUCKET, type AipRecord, oneToOne } from '../aip/record.js';
 import type { NapiContext } from '../context.js';
-import { findConverting } from '../nat-reform/convert/record.js';
 import { ruleOf } from '../nat-reform/fabric.js';
 import { readZones } from '../nat-reform/state.js';
-import { findNatReformNetworks } from '../network/read.js';
-import { findPublics } from '../public/find.js';
-import { natPublic } from '../public/record.js';
+import { NETWORK_BUCKET, type NetworkRecord } from '../network/record.js';
+import {
+  natPublic,
+  PUBLIC_BUCKET,
+  type PublicRecord,
+} from '../public/record.js';
 import { natZone } from '../zone/record.js';
 
-const TRIES = 20;
+import type { DigestTracker } from './digest.js';
 
 type StoreContext = Pick<NapiContext, 'store'>;
 
-async function readFabrics(ctx: StoreContext): Promise<FabricRule[]> {
-  const [settled, converting] = await Promise.all([
-    findNatReformNetworks(ctx),
-    findConverting(ctx),
-  ]);
-  const networks = new Map(
-    [...settled, ...converting].map((network) => [network.uuid, network]),
-  );
-  return [...networks.values()].map(ruleOf).filter((rule) => rule !== null);
+/** A bucket as what zones see of it; null: not for them. */
+async function* seen<T, U>(
+  ctx: StoreContext,
+  bucket: string,
+  see: (record: T) => U | null,
+): AsyncGenerator<U[]> {
+  for await (const page of objectPages<T>(ctx.store, bucket)) {
+    yield page.map(({ value }) => see(value)).filter((item) => item !== null);
+  }
 }
 
-async function readOneToOnes(ctx: StoreContext): Promise<OneToOne[]> {
-  const found = await ctx.store.findObjects<AipRecord>(
-    AIP_BUCKET,
-    '(target=*)',
-    { noLimit: true },
-  );
-  return found.objects
-    .map((object) => oneToOne(object.value))
-    .filter((entry) => entry !== null);
+/** Rules, also of networks that are being converted. */
+function fabricPages(ctx: StoreContext): AsyncGenerator<FabricRule[]> {
+  return seen<NetworkRecord, FabricRule>(ctx, NETWORK_BUCKET, ruleOf);
 }
 
-async function readOnce(ctx: StoreContext): Promise<Dataplane> {
-  const position = ctx.store.journal.position();
-  const [fabrics, one_to_ones, publics, zones] = await Promise.all([
-    readFabrics(ctx),
-    readOneToOnes(ctx),
-    findPublics(ctx, '(ip=*)'),
-    readZones(ctx),
-  ]);
+function oneToOnePages(ctx: StoreContext): AsyncGenerator<OneToOne[]> {
+  return seen<AipRecord, OneToOne>(ctx, AIP_BUCKET, oneToOne);
+}
+
+function publicPages(ctx: StoreContext): AsyncGenerator<NatPublic[]> {
+  return seen<PublicRecord, NatPublic>(ctx, PUBLIC_BUCKET, natPublic);
+}
+
+async function* zonePage(ctx: StoreContext): AsyncGenerator<NatZone[]> {
+  yield (await readZones(ctx)).map(({ value }) => natZone(value));
+}
+
+/**
+ * Everything a zone folds.
+ * @param known a journal position that has passed, and its digest
+ */
+export function dataplanePages(
+  ctx: StoreContext,
+  known: { position: number; digest: string },
+): DataplanePages {
   return {
-    position,
-    digest: rulesDigest(fabrics, one_to_ones),
-    fabrics,
-    one_to_ones,
-    publics: publics.map(({ value }) => natPublic(value)),
-    zones: zones.map(({ value }) => natZone(value)),
+    ...known,
+    fabrics: fabricPages(ctx),
+    one_to_ones: oneToOnePages(ctx),
+    publics: publicPages(ctx),
+    zones: zonePage(ctx),
   };
 }
 
-/** Reads everything a zone folds, as of one journal position. */
-export async function readDataplane(ctx: StoreContext): Promise<Dataplane> {
-  for (let i = 1; ; i++) {
-    const snapshot = await readOnce(ctx);
-    const still = snapshot.position === ctx.store.journal.position();
-    if (still || i === TRIES) return snapshot;
+/** Has a tracker take in all rules of the store, and logs how many. */
+export async function loadRules(
+  ctx: Pick<NapiContext, 'store' | 'clock' | 'log'>,
+  digests: DigestTracker,
+): Promise<void> {
+  const began = ctx.clock.monotonic();
+  let [fabrics, aips] = [0, 0];
+  for await (const page of fabricPages(ctx)) {
+    digests.load(page, []);
+    fabrics += page.length;
   }
+  for await (const page of oneToOnePages(ctx)) {
+    digests.load([], page);
+    aips += page.length;
+  }
+  const ms = Math.round(ctx.clock.monotonic() - began);
+  ctx.log.info({ fabrics, aips, ms }, 'rules read');
 }

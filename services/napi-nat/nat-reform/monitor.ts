@@ -21,7 +21,7 @@ import type {
 import type { JournalEntry } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { createDigestTracker } from '../dataplane/digest.js';
-import { readDataplane } from '../dataplane/snapshot.js';
+import { loadRules } from '../dataplane/snapshot.js';
 import { failZone, restoreZone } from '../failover.js';
 import {
   LIVENESS_DEFAULTS,
@@ -30,8 +30,10 @@ import {
   overslept,
 } from '../liveness.js';
 import type { Prober } from '../probe/prober.js';
+import { natZone } from '../zone/record.js';
 import { canServe, decide, isDeaf, type Sight, suspects } from './decide.js';
 import { giveShare } from './share.js';
+import { readZones } from './state.js';
 import { type ToldBeat, toldBeat } from './told.js';
 import {
   lastSign,
@@ -93,11 +95,12 @@ export class ZoneMonitor {
       }),
       store.onTold((text) => this.#told(text)),
     ];
-    const { position, fabrics, one_to_ones, zones } = await readDataplane(
-      this.#ctx,
-    );
-    this.#digests.reset(position, fabrics, one_to_ones);
-    for (const zone of zones) this.#place(zone);
+    const position = store.journal.position();
+    await loadRules(this.#ctx, this.#digests);
+    for (const { value } of await readZones(this.#ctx)) {
+      this.#place(natZone(value));
+    }
+    this.#digests.begin(position);
     const early = this.#early ?? [];
     this.#early = null;
     this.#follow(early.filter((entry) => entry.seq > position));
@@ -106,6 +109,11 @@ export class ZoneMonitor {
     this.#lastTick = clock.monotonic();
     const { interval_ms } = this.#config.heartbeat;
     this.#timer = clock.every(interval_ms, () => this.#tick());
+  }
+
+  /** The newest journal position, with the digest of the rules then. */
+  rules(): { position: number; digest: string } {
+    return this.#digests.current();
   }
 
   stop(): void {

@@ -55,18 +55,6 @@ export async function findGlobalNetwork(
   return objects[0] ?? null;
 }
 
-/** All fabric networks that are on NAT Reform. */
-export async function findNatReformNetworks(
-  ctx: StoreContext,
-): Promise<NetworkRecord[]> {
-  const { objects } = await ctx.store.findObjects<NetworkRecord>(
-    NETWORK_BUCKET,
-    '(nat_reform_public=*)',
-    { noLimit: true },
-  );
-  return objects.map(({ value }) => value);
-}
-
 /** Fabric networks whose SNAT address is this one. */
 export async function findNetworksByPublic(
   ctx: StoreContext,

@@ -7,20 +7,24 @@
 import type { Route } from '#lib/http/types.js';
 import { dataplaneText } from '#lib/model/dataplane-text.js';
 import type { NapiContext } from '../context.js';
-import { readDataplane } from '../dataplane/snapshot.js';
+import { dataplanePages } from '../dataplane/snapshot.js';
+import type { ZoneMonitor } from '../nat-reform/monitor.js';
 
-/** The route of the data plane snapshot. */
-export function dataplaneRoutes(ctx: NapiContext): Route[] {
+/**
+ * The route of the data plane snapshot.
+ * @param monitor knows the digest as of each position
+ */
+export function dataplaneRoutes(
+  ctx: NapiContext,
+  monitor: ZoneMonitor,
+): Route[] {
   return [
     {
       method: ['GET', 'HEAD'],
       path: '/dataplane',
       name: 'getdataplane',
-      handler: async () => {
-        const dataplane = await readDataplane(ctx);
-        const open = async function* () {
-          yield* dataplaneText(dataplane);
-        };
+      handler: () => {
+        const open = () => dataplaneText(dataplanePages(ctx, monitor.rules()));
         return { status: 200, stream: { type: 'application/json', open } };
       },
     },

@@ -10,6 +10,7 @@
 import { randomUUID } from 'node:crypto';
 import test from 'tape';
 import { ServiceError } from '#lib/errors.js';
+import { readDataplane } from '#test/dataplane.js';
 import { natStore, putFabric, putNic, putZone } from '#test/nat-store.js';
 import { createAip } from '../../../services/napi-nat/aip/create.js';
 import { getAip } from '../../../services/napi-nat/aip/find.js';
@@ -17,7 +18,6 @@ import { deleteAip, detachAip } from '../../../services/napi-nat/aip/remove.js';
 import { updateAip } from '../../../services/napi-nat/aip/update.js';
 import { commit, merge } from '../../../services/napi-nat/commit.js';
 import type { NapiContext } from '../../../services/napi-nat/context.js';
-import { readDataplane } from '../../../services/napi-nat/dataplane/snapshot.js';
 import { failZone } from '../../../services/napi-nat/failover.js';
 import { detachForNic } from '../../../services/napi-nat/nat-reform/hooks.js';
 import { createSerial } from '../../../services/napi-nat/nat-reform/serial.js';

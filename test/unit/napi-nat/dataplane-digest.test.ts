@@ -44,7 +44,8 @@ function event(
 
 test('following gives what a fresh computation gives', (t) => {
   const digests = createDigestTracker();
-  digests.reset(10, [rule(1)], [entry(1, '3.3.3.5')]);
+  digests.load([rule(1)], [entry(1, '3.3.3.5')]);
+  digests.begin(10);
   t.equal(
     digests.current().digest,
     rulesDigest([rule(1)], [entry(1, '3.3.3.5')]),
@@ -71,7 +72,7 @@ test('following gives what a fresh computation gives', (t) => {
 
 test('a zone that lags is compared with what was right then', (t) => {
   const digests = createDigestTracker();
-  digests.reset(5, [], []);
+  digests.begin(5);
   digests.follow([event(6, 'nat_zone', 'z', {})]);
   digests.follow([event(7, 'network', 'network1', rule(1))]);
   t.equal(digests.at(6), rulesDigest([], []));

@@ -10,9 +10,9 @@
 import { randomUUID } from 'node:crypto';
 import test from 'tape';
 import type { JournalEntry, Store } from '#lib/store/types.js';
+import { readDataplane } from '#test/dataplane.js';
 import { natStore, putFabric, putZone } from '#test/nat-store.js';
 import { commit, merge } from '../../../services/napi-nat/commit.js';
-import { readDataplane } from '../../../services/napi-nat/dataplane/snapshot.js';
 import { failZone } from '../../../services/napi-nat/failover.js';
 import { releaseFabric } from '../../../services/napi-nat/nat-reform/hooks.js';
 import { createSerial } from '../../../services/napi-nat/nat-reform/serial.js';

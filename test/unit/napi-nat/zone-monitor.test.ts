@@ -10,10 +10,10 @@
 import { randomUUID } from 'node:crypto';
 import test from 'tape';
 import type { Heartbeat, NatZone } from '#lib/model/dataplane.js';
+import { readDataplane } from '#test/dataplane.js';
 import { type ManualClock, manualClock } from '#test/manual-clock.js';
 import { natStore, putFabric } from '#test/nat-store.js';
 import type { NapiContext } from '../../../services/napi-nat/context.js';
-import { readDataplane } from '../../../services/napi-nat/dataplane/snapshot.js';
 import type { Observation } from '../../../services/napi-nat/liveness.js';
 import { ZoneMonitor } from '../../../services/napi-nat/nat-reform/monitor.js';
 import { registerZone } from '../../../services/napi-nat/zone/register.js';

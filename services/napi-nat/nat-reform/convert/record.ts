@@ -16,7 +16,6 @@ import type {
 } from '#lib/store/types.js';
 import type { NapiContext } from '../../context.js';
 import { findNetwork } from '../../network/read.js';
-import type { NetworkRecord } from '../../network/record.js';
 
 export const JOB_BUCKET = 'nat_jobs';
 
@@ -114,17 +113,6 @@ export async function activeJobs(
     { noLimit: true, sort: { attribute: 'created' } },
   );
   return objects;
-}
-
-/** Networks that are being converted. */
-export async function findConverting(
-  ctx: Pick<NapiContext, 'store'>,
-): Promise<NetworkRecord[]> {
-  const jobs = await activeJobs(ctx);
-  const found = await Promise.all(
-    jobs.map(({ value }) => findNetwork(ctx, value.network_uuid)),
-  );
-  return found.flatMap((stored) => (stored === null ? [] : [stored.value]));
 }
 
 function iso(at: number): string {
