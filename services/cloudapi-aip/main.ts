@@ -19,6 +19,8 @@ Serves /:login/aips (RFD 158) to customers and passes the work to napi-nat.
   -f, --file CONFIG  JSON configuration; see docs/cloudapi.md
   -h, --help         this text
       --version      the version
+
+Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration.
 `;
 
 await runMain({

@@ -29,6 +29,8 @@ may be running on either.
   -f, --file CONFIG  JSON configuration; see docs/napi-nat.md
   -h, --help         this text
       --version      the version
+
+Exit status: 0 ended as asked, 1 failed, 2 wrong usage or configuration.
 `;
 
 await runMain({

@@ -12,7 +12,7 @@ import { createSvpAgent } from './app.js';
 import { readConfig } from './config.js';
 
 const USAGE = `
-Usage: svp-agent -f CONFIG [--keep]
+usage: svp-agent -f CONFIG [--keep]
 
 Answers what the kernel's VXLAN devices of this compute node do not know, from
 an SVP server, and follows its shootdowns. Runs until SIGTERM or SIGINT.

@@ -210,9 +210,12 @@ export class App {
   }
 
   #openSvp(): SvpClient | null {
-    const { svp } = this.#config;
-    if (svp === null) return null;
+    const { napi, svp } = this.#config;
     const { clock, log } = this.#deps;
+    if (svp === null) {
+      if (napi !== null) log.warn('no svp: instances will not be found');
+      return null;
+    }
     const client = createSvpClient({
       ...svp,
       clock,

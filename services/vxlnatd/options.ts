@@ -31,7 +31,7 @@ Connects VXLAN networks to the Internet: SNAT rules and 1:1 addresses, from
 napi-nat (CONFIG with a "napi" section) or from a file (RULES).
 
   -c, --config CONFIG      JSON configuration, see docs/vxlnatd.md
-  -f, --file RULES         bind, map, fixed and remote lines; no control plane
+  -f, --file RULES         rules from a file instead of a control plane
                            (default without -c: ${DEFAULT_RULES})
   -d, --debug              log at trace level
       --underlay DEVICE    take VXLAN on this device only
