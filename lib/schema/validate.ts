@@ -17,7 +17,7 @@ import {
 
 export type Checked<T> = { value: T } | { errors: FieldError[] };
 
-/** A compiled schema. It never changes what it is given. */
+/** A compiled schema. */
 export type Validator<T> = (value: unknown) => Checked<T>;
 
 /** A JSON schema, draft 7. */
@@ -26,12 +26,15 @@ export type Schema = Record<string, unknown>;
 /**
  * @param schema compiled once; a field's `description` is used as the message
  *   where the value is invalid
+ * @param fill whether what is absent and has a `default` is written into the
+ *   value; else the value is never changed
  * @returns the validator
  * @throws Error when the schema itself is wrong
  */
-export function compile<T>(schema: Schema): Validator<T> {
+export function compile<T>(schema: Schema, fill = false): Validator<T> {
   const ajv = new Ajv({
     allErrors: true,
+    useDefaults: fill,
     verbose: true,
     allowUnionTypes: true,
     // ajv would write what it thinks of types to the console.

@@ -16,7 +16,8 @@ import { compile, type Schema } from '#lib/schema/validate.js';
  * Reads and checks a file.
  * @param file path of a JSON file
  * @param schema for the whole of it; objects in it that do not say
- *   `additionalProperties` refuse what they do not name
+ *   `additionalProperties` refuse what they do not name; a `default` stands for
+ *   what the file does not say
  * @param rename gives the content the names that the schema knows
  * @returns the frozen content
  * @throws UsageError `file: /path/inside: what is wrong`
@@ -42,7 +43,7 @@ export function parseConfig<T>(
   } catch (error) {
     throw new UsageError(`${file}: is not JSON: ${(error as Error).message}`);
   }
-  const checked = compile<T>(closed(schema) as Schema)(rename(content));
+  const checked = compile<T>(closed(schema) as Schema, true)(rename(content));
   if ('errors' in checked) {
     throw new UsageError(
       checked.errors

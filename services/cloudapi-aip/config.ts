@@ -43,7 +43,7 @@ const configSchema = {
       additionalProperties: false,
       properties: {
         // The empty text would listen on every address.
-        host: { type: 'string', minLength: 1 },
+        host: { type: 'string', minLength: 1, default: '127.0.0.1' },
         port: { type: 'integer', minimum: 0, maximum: 65535 },
         tls: SERVER_TLS_SCHEMA,
       },

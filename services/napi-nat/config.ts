@@ -7,6 +7,7 @@
 import { SERVER_TLS_SCHEMA, type TlsFiles } from '#lib/http/tls.js';
 import type { Schema } from '#lib/schema/validate.js';
 import type { LogLevel } from '#lib/service/log.js';
+import { SVP_PORT } from '#lib/svp/messages.js';
 
 interface Address {
   host: string;
@@ -46,7 +47,7 @@ export type StoreConfig =
 export interface NapiConfig {
   datacenter?: string;
   listen: Address & { tls?: TlsFiles };
-  /** Where SVP is served; portolan's port is 1296. */
+  /** Where SVP is served; on loopback unless it says more. */
   svp: Address;
   store: StoreConfig;
   /** UUID of the operator's account: owner of everything. */
@@ -108,7 +109,7 @@ const address = {
   type: 'object',
   required: ['host', 'port'],
   properties: {
-    host: text,
+    host: { ...text, default: '127.0.0.1' },
     port: { type: 'integer', minimum: 0, maximum: 65535 },
   },
 };
@@ -244,7 +245,7 @@ export const configSchema: Schema = {
       ...address,
       properties: { ...address.properties, tls: SERVER_TLS_SCHEMA },
     },
-    svp: address,
+    svp: { ...address, default: { host: '127.0.0.1', port: SVP_PORT } },
     store: storeSchema,
     admin_uuid: uuid,
     mac_oui: {

@@ -42,7 +42,6 @@ const NO_OVERLAY = {
   overlay_nic_tag: 'sdc_overlay',
   underlay_nic_tag: 'sdc_underlay',
 };
-const LOOPBACK = '127.0.0.1';
 
 function isObject(value: unknown): value is Names {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -64,13 +63,13 @@ function renamed(from: Names, names: Record<string, string>): Names {
  */
 export function ownNames(content: unknown): unknown {
   if (!isObject(content)) return content;
-  const { adminIp: host = LOOPBACK, port } = content;
+  const { adminIp: host, port } = content;
   const known = Object.fromEntries(
     Object.entries(content).filter(([key]) => !IGNORED.includes(key)),
   );
   const config = renamed(known, TOP);
   if (!('listen' in config) && port !== undefined) {
-    config['listen'] = { host, port };
+    config['listen'] = { ...(host !== undefined && { host }), port };
   }
   const { overlay } = config;
   if (isObject(overlay)) {

@@ -67,6 +67,16 @@ test("real NAPI's names are understood", (t) => {
   t.end();
 });
 
+test('who says no address is listened to on loopback', (t) => {
+  const { adminIp: _address, svp: _svp, ...quiet } = NAPI;
+  const { listen, svp } = load(quiet);
+  t.deepEqual(listen, { host: '127.0.0.1', port: 8080 });
+  t.deepEqual(svp, { host: '127.0.0.1', port: 1296 });
+  const { host: _host, ...own } = OWN.listen;
+  t.equal(load({ ...OWN, listen: own }).listen.host, '127.0.0.1');
+  t.end();
+});
+
 test('without overlays nothing of them need be said', (t) => {
   const config = load({ ...NAPI, overlay: { enabled: false } });
   t.equal(config.overlay.enabled, false);

@@ -54,6 +54,27 @@ test('a right file is returned frozen', (t) => {
   t.end();
 });
 
+test('what a file does not say has its default', (t) => {
+  const at = {
+    type: 'object',
+    required: ['host'],
+    properties: { host: { type: 'string', default: 'here' } },
+  };
+  const schema = {
+    type: 'object',
+    properties: { a: at, b: { ...at, default: { host: 'there' } } },
+  };
+  t.deepEqual(parseConfig('x.json', '{"a":{}}', schema), {
+    a: { host: 'here' },
+    b: { host: 'there' },
+  });
+  t.deepEqual(parseConfig('x.json', '{"a":{"host":"h"},"b":{}}', schema), {
+    a: { host: 'h' },
+    b: { host: 'here' },
+  });
+  t.end();
+});
+
 test('mistakes are said one to a line', (t) => {
   t.equal(
     refused(t, '{"listen":{"port":70000,"hots":""},"zones":["a","c"],"x":1}'),
