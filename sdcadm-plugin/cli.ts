@@ -49,8 +49,8 @@ function overview(): string {
     'Environment:',
     '    SDCADM_VXLNAT_CONFIG    configuration file; see docs/sdcadm.md',
     '',
-    'Exit status: 0 done, or nothing to do; 1 failed; 2 wrong usage, or the',
-    'datacenter is not ready for it.',
+    'Exit status: 0 done, nothing to do, or not wanted; 1 failed; 2 wrong usage,',
+    'or the datacenter is not ready for it.',
   ].join('\n');
 }
 
@@ -126,8 +126,8 @@ export async function sdcadmVxlnat(
     }
     const { ctx, close } = await open();
     try {
-      const done = await command.run(ctx, { opts, args });
-      return { status: done ? 0 : 1, stderr: '' };
+      await command.run(ctx, { opts, args });
+      return { status: 0, stderr: '' };
     } finally {
       close();
     }

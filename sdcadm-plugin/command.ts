@@ -27,8 +27,7 @@ export interface CommandSpec {
   options: OptionSpec[];
   /** What follows the options, such as `[NETWORK...]`; none when absent. */
   operands?: boolean;
-  /** @returns false when the operator said no */
-  run: (ctx: Context, invocation: Invocation) => Promise<boolean>;
+  run: (ctx: Context, invocation: Invocation) => Promise<void>;
 }
 
 export interface Command {

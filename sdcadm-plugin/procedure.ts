@@ -32,17 +32,16 @@ function indented(text: string): string {
 
 /**
  * Prepares all procedures, shows what they would do, asks, and does it.
- * @returns true unless the operator said no
  * @throws the first error of a procedure; what was done before it stays
  */
 export async function runProcedures(
   ctx: Context,
   procedures: Procedure[],
   options: RunOptions,
-): Promise<boolean> {
+): Promise<void> {
   const unlock = await ctx.lock();
   try {
-    return await runLocked(ctx, procedures, options);
+    await runLocked(ctx, procedures, options);
   } finally {
     unlock();
   }
@@ -52,15 +51,14 @@ async function runLocked(
   ctx: Context,
   procedures: Procedure[],
   options: RunOptions,
-): Promise<boolean> {
-  const start = ctx.now();
+): Promise<void> {
   const plans = (
     await Promise.all(procedures.map((procedure) => procedure(ctx)))
   ).filter((plan) => plan !== null);
   ctx.ui('');
   if (plans.length === 0) {
     ctx.ui('Nothing to do.');
-    return true;
+    return;
   }
   ctx.ui('This will make the following changes:');
   for (const line of plans.flatMap((plan) => plan.summary)) {
@@ -70,14 +68,14 @@ async function runLocked(
   if (!options.yes) {
     if (!(await ctx.confirm('Would you like to continue? [y/N] '))) {
       ctx.ui('Aborting.');
-      return false;
+      return;
     }
     ctx.ui('');
   }
+  const start = ctx.now();
   if (options.dryRun) ctx.ui('Skipping execution (dry-run).');
   else for (const plan of plans) await plan.execute();
   const dry = options.dryRun ? 'dry-run, ' : '';
-  const seconds = Math.round((ctx.now() - start) / 1000);
+  const seconds = Math.floor((ctx.now() - start) / 1000);
   ctx.ui(`Completed successfully (${dry}elapsed ${seconds}s).`);
-  return true;
 }

@@ -99,7 +99,6 @@ export const do_status = command(
       if (opts['json'] === true) ctx.ui(JSON.stringify(all, null, 2));
       else if (all.length === 0) ctx.ui('There are no zones.');
       else ctx.ui(table(COLUMNS, all));
-      return true;
     },
   },
   openContext,

@@ -15,7 +15,6 @@ import type {
   StoredObject,
 } from '#lib/store/types.js';
 import type { NapiContext } from '../../context.js';
-import { findNetwork } from '../../network/read.js';
 
 export const JOB_BUCKET = 'nat_jobs';
 
