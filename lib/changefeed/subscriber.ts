@@ -264,7 +264,10 @@ class ResumingSubscriber implements Subscriber {
     } else {
       if (line.resume !== null) this.#gap('the journal no longer has it all');
       line.expected = answer.position;
-      const state = await this.#bootstrap(answer.position);
+      // An older connection may have broken off while its state came: that
+      // state is as good, and what follows it is asked for.
+      const fetched = line.resume === null ? this.#status.position : null;
+      const state = fetched ?? (await this.#bootstrap(answer.position));
       this.#status.position = state;
       this.#options.onPosition?.(state);
       if (line !== this.#line) return;

@@ -34,6 +34,10 @@ export interface DataplanePages {
 const PIECE = 65_536;
 
 const LISTS = ['fabrics', 'one_to_ones', 'publics', 'zones'] as const;
+type List = (typeof LISTS)[number];
+
+/** Told each item of a list, unchecked. */
+type Take = (list: List, item: Record<string, unknown>) => void;
 
 /** The text of a list, its brackets on lines of their own. */
 async function* listText(
@@ -71,45 +75,61 @@ export async function* dataplaneText(
 
 /** Takes line by line what `dataplaneText` wrote. */
 class LineReader {
-  #found: Record<string, unknown> | null = null;
-  #list: unknown[] | null = null;
+  readonly #take: Take;
+  #head: Record<string, unknown> | null = null;
+  #list: List | null = null;
   #ended = false;
 
-  take(line: string): void {
+  constructor(take: Take) {
+    this.#take = take;
+  }
+
+  line(text: string): void {
     if (this.#list !== null) {
-      if (line === ']') this.#list = null;
-      else this.#list.push(JSON.parse(line.replace(/,$/, '')));
-    } else if (this.#found === null) {
-      this.#found = JSON.parse(line.endsWith('}') ? line : `${line}}`);
-      this.#ended = line.endsWith('}');
-    } else if (line === '}') {
+      if (text === ']') this.#list = null;
+      else this.#take(this.#list, JSON.parse(text.replace(/,$/, '')));
+    } else if (this.#head === null) {
+      this.#begin(text);
+    } else if (text === '}') {
       this.#ended = true;
     } else {
-      const name = /^,"(\w+)":\[$/.exec(line)?.[1];
-      if (name === undefined) throw new SyntaxError('not a list');
-      this.#list = [];
-      this.#found[name] = this.#list;
+      const name = /^,"(\w+)":\[$/.exec(text)?.[1];
+      this.#list = LISTS.find((each) => each === name) ?? null;
+      if (this.#list === null) throw new SyntaxError('not a list');
     }
   }
 
+  /** The first line; of JSON without line ends the only one. */
+  #begin(text: string): void {
+    this.#ended = text.endsWith('}');
+    const found = JSON.parse(this.#ended ? text : `${text}}`);
+    for (const list of LISTS) {
+      for (const item of found[list] ?? []) this.#take(list, item);
+      delete found[list];
+    }
+    this.#head = found;
+  }
+
   end(): Record<string, unknown> {
-    if (this.#found === null || !this.#ended) {
+    if (this.#head === null || !this.#ended) {
       throw new SyntaxError('it is cut short');
     }
-    return this.#found;
+    return this.#head;
   }
 }
 
 /**
  * Reads a data plane as it comes, or JSON without line ends.
- * @returns the fields, unchecked
+ * @param take told each item in turn, also of a text that proves bad later
+ * @returns the other fields, unchecked
  * @throws SyntaxError when it is cut short or no such text
  */
 export async function readDataplaneText(
   pieces: AsyncIterable<Uint8Array>,
-): Promise<Partial<Dataplane> & Record<string, unknown>> {
+  take: Take,
+): Promise<Record<string, unknown>> {
   const decoder = new TextDecoder();
-  const reader = new LineReader();
+  const reader = new LineReader(take);
   let rest = '';
   for await (const piece of pieces) {
     const text = decoder.decode(piece, { stream: true });
@@ -120,8 +140,8 @@ export async function readDataplaneText(
     }
     const lines = (rest + text.slice(0, end)).split('\n');
     rest = text.slice(end + 1);
-    for (const line of lines) reader.take(line);
+    for (const line of lines) reader.line(line);
   }
-  if (rest !== '') reader.take(rest);
+  if (rest !== '') reader.line(rest);
   return reader.end();
 }

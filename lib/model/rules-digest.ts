@@ -12,8 +12,6 @@
 import { createHash } from 'node:crypto';
 import type { FabricRule, OneToOne } from './dataplane.js';
 
-const MODULUS = 1n << 64n;
-
 /** The canonical text of an SNAT rule. */
 export function ruleText(rule: FabricRule): string {
   return [
@@ -44,6 +42,24 @@ export function textHash(text: string): bigint {
   return createHash('sha256').update(text).digest().readBigUInt64BE(0);
 }
 
+/** A digest that follows its rules, at one hash for each that changes. */
+export class DigestSum {
+  #sum = 0n;
+
+  add(text: string): void {
+    this.#sum = BigInt.asUintN(64, this.#sum + textHash(text));
+  }
+
+  subtract(text: string): void {
+    this.#sum = BigInt.asUintN(64, this.#sum - textHash(text));
+  }
+
+  /** 16 hex digits. */
+  text(): string {
+    return this.#sum.toString(16).padStart(16, '0');
+  }
+}
+
 /**
  * Digest of a whole rule table.
  * @returns 16 hex digits
@@ -52,8 +68,8 @@ export function rulesDigest(
   rules: Iterable<FabricRule>,
   entries: Iterable<OneToOne>,
 ): string {
-  let sum = 0n;
-  for (const rule of rules) sum += textHash(ruleText(rule));
-  for (const entry of entries) sum += textHash(oneToOneText(entry));
-  return (sum % MODULUS).toString(16).padStart(16, '0');
+  const sum = new DigestSum();
+  for (const rule of rules) sum.add(ruleText(rule));
+  for (const entry of entries) sum.add(oneToOneText(entry));
+  return sum.text();
 }

@@ -15,7 +15,6 @@ import type { BgpWatch } from './announce/bgp.js';
 import { bgpReply } from './announce/bgp-route.js';
 import { shownBgp } from './announce/bgp-settings.js';
 import type { Config } from './config.js';
-import type { World } from './desired.js';
 import type {
   Engine,
   FlowFilterDto,
@@ -34,6 +33,7 @@ import type { Applied } from './plan.js';
 import { Fields, flowMatch, MATCH_FIELDS } from './query.js';
 import type { ReconcileStatus } from './reconcile.js';
 import type { ResolverStats } from './svp/resolver.js';
+import type { World } from './world.js';
 
 /** What the routes show; `app.ts` builds it. */
 export interface AdminView {

@@ -23,6 +23,7 @@ import { ControlPlane } from './control.js';
 import { LazySaver } from './durable.js';
 import type { Engine, EngineEvent, OpenEngine } from './engine.js';
 import { Watch } from './heartbeat.js';
+import { leisurely } from './leisurely.js';
 import { FlowEventReader } from './look/flow-events.js';
 import { Hottest, PoolWatch, portsOf } from './look/hottest.js';
 import { NatLog, type NatLogStats } from './nat-log/nat-log.js';
@@ -269,11 +270,11 @@ export class App {
     this.#onStop(() => (this.#handOver ? undefined : reconciler.withdraw()));
     await reconciler.recheck();
     this.#attach(engine);
-    const timer = clock.every(this.#config.resync_ms, () => {
+    const recheck = () =>
       reconciler
         .recheck()
         .catch((err) => log.error({ err }, 'full comparison'));
-    });
+    const timer = leisurely(recheck, this.#config.resync_ms, clock);
     this.#onStop(() => timer.cancel());
   }
 
@@ -300,7 +301,7 @@ export class App {
       random,
       stats: () => engine.stats(),
       status: () => this.reconciler.status(),
-      announced: () => [...this.reconciler.applied.announced],
+      announced: () => this.reconciler.applied.announced,
       onChange: (dirty) => this.#reconciler?.kick(dirty),
       onMapping: (vnet, ip, remote) => resolver.event(vnet, ip, remote),
       onBootstrap: () => resolver.refreshAll(),

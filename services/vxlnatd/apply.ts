@@ -10,6 +10,7 @@
 
 import type { RunningDigest } from './digest.js';
 import type { Engine } from './engine.js';
+import { operationOf } from './operation.js';
 import type { Kernel } from './os/kernel.js';
 import {
   type Applied,
@@ -17,7 +18,6 @@ import {
   type EngineStep,
   isEngineStep,
   type OsStep,
-  operationOf,
   type Step,
 } from './plan.js';
 

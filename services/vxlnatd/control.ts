@@ -15,22 +15,19 @@ import {
 import type { Clock, Timer } from '#lib/clock.js';
 import { HttpClient } from '#lib/http/client.js';
 import { TlsSource } from '#lib/http/tls.js';
-import type {
-  Dataplane,
-  Heartbeat,
-  HeartbeatReply,
-} from '#lib/model/dataplane.js';
-import { readDataplaneText } from '#lib/model/dataplane-text.js';
+import type { Heartbeat, HeartbeatReply } from '#lib/model/dataplane.js';
 import type { Logger } from '#lib/service/log.js';
 import type { Config } from './config.js';
-import type { Remote, World } from './desired.js';
+import type { Remote } from './desired.js';
 import { LazySaver } from './durable.js';
 import type { StatsDto } from './engine.js';
 import { Guard } from './fence/guard.js';
-import { Follower } from './follow.js';
+import { type Fetched, Follower } from './follow.js';
 import { HeartbeatLoop, type HeartbeatStatus } from './heartbeat.js';
+import { leisurely } from './leisurely.js';
 import type { ReconcileStatus } from './reconcile.js';
-import { fileSnapshots, type Snapshots } from './snapshot.js';
+import { fileSnapshots, readWorld, type Snapshots } from './snapshot.js';
+import type { World } from './world.js';
 
 /** What a zone folds; `ul3_mapping` also makes remotes follow at once. */
 const RESOURCES: Readonly<Record<string, string[]>> = {
@@ -54,7 +51,7 @@ export interface ControlOptions {
   random: () => number;
   stats: () => StatsDto;
   status: () => ReconcileStatus;
-  announced: () => string[];
+  announced: () => Iterable<string>;
   onChange: (dirty: boolean) => void;
   onMapping: (vnet: number, ip: string, remote: Remote | null) => void;
   onBootstrap: () => void;
@@ -86,7 +83,7 @@ export class ControlPlane {
     this.#beats = new HttpClient({ url, tls, timeoutMs: beatMs, log });
     this.follower = new Follower({
       self: { zone_uuid: config.zone_uuid, ul3_ip: config.underlay.ip },
-      fetchDataplane: () => this.#fetchDataplane(),
+      fetchWorld: () => this.#fetchWorld(),
       clock,
       log,
       graceMs: config.startup_grace_ms,
@@ -148,9 +145,9 @@ export class ControlPlane {
     this.#subscribe();
     this.#heartbeat.start();
     await this.#guard?.start();
-    this.#timer = clock.every(config.resync_ms, () => {
+    const compare = () =>
       this.compare().catch((err) => log.warn({ err }, 'full comparison'));
-    });
+    this.#timer = leisurely(compare, config.resync_ms, clock);
   }
 
   /** Compares the whole world with napi-nat's. */
@@ -229,12 +226,23 @@ export class ControlPlane {
     this.#subscriber.start();
   }
 
-  async #fetchDataplane(): Promise<Dataplane> {
-    const { body } = await this.#http.get<Dataplane>('/dataplane', {
-      read: readDataplaneText,
-      timeoutMs: DATAPLANE_MS,
-    });
-    return body;
+  async #fetchWorld(): Promise<Fetched> {
+    const { clock, log } = this.#options;
+    const began = clock.monotonic();
+    const { body } = await this.#http.get<
+      Awaited<ReturnType<typeof readWorld>>
+    >('/dataplane', { read: readWorld, timeoutMs: DATAPLANE_MS });
+    const { world, head } = body;
+    log.info(
+      {
+        position: world.position,
+        fabrics: world.fabrics.size,
+        aips: world.one_to_ones.size,
+        ms: Math.round(clock.monotonic() - began),
+      },
+      'data plane read',
+    );
+    return { world, digest: String(head['digest']) };
   }
 
   async #send(beat: Heartbeat): Promise<HeartbeatReply> {
@@ -250,7 +258,11 @@ export class ControlPlane {
     const { stats, status, announced } = this.#options;
     const { progress, flows } = stats();
     const { position, digest } = status();
-    const shown = announced().slice(0, ANNOUNCED_SHOWN);
+    const shown: string[] = [];
+    for (const ip of announced()) {
+      if (shown.length === ANNOUNCED_SHOWN) break;
+      shown.push(ip);
+    }
     return { progress, flows, position, digest, announced: shown };
   }
 }

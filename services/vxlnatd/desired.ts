@@ -3,20 +3,14 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * What this zone should be doing, as values. `World` is the fold of the data
- * plane's snapshot and the changes after it; `desiredOf` is one zone's part of
- * it. Pure: the same events in give the same answer, and an event that is
- * already in the world changes nothing.
+ * What this zone should be doing, as values: one zone's part of the world. It
+ * looks at the world and copies nothing, so it is as the world is when it is
+ * asked. Pure.
  */
 
-import type {
-  Dataplane,
-  FabricRule,
-  NatPublic,
-  NatZone,
-  OneToOne,
-} from '#lib/model/dataplane.js';
+import type { FabricRule, OneToOne } from '#lib/model/dataplane.js';
 import type { Limits } from '#lib/model/rule-options.js';
+import type { World } from './world.js';
 
 /** Where an inner address lives, when a file says so instead of SVP. */
 export interface Remote {
@@ -27,23 +21,9 @@ export interface Remote {
   ul3_port: number;
 }
 
-/** The folded data plane. `fold` changes it in place. */
-export interface World {
-  /** Journal position up to which it is complete. */
-  position: number;
-  readonly fabrics: Map<string, FabricRule>;
-  readonly one_to_ones: Map<string, OneToOne>;
-  readonly publics: Map<string, NatPublic>;
-  readonly zones: Map<string, NatZone>;
-}
-
-/** One changefeed item, as an extended subscriber receives it. */
-export interface Change {
-  seq: number;
-  resource: string;
-  id: string;
-  /** The object as it is now; null when it is gone. */
-  object: object | null;
+/** Public IPs that are looked up and walked through; a set is one. */
+export interface Ips extends Iterable<string> {
+  has(ip: string): boolean;
 }
 
 /** One zone's part: what its engine and its kernel should hold. */
@@ -65,78 +45,9 @@ export interface Desired {
   /** Public IPs that get no new flows. */
   readonly drains: ReadonlySet<string>;
   /** Public IPs that are routed into the engine. */
-  readonly routed: ReadonlySet<string>;
+  readonly routed: Ips;
   /** Public IPs that this zone answers for. */
-  readonly announced: ReadonlySet<string>;
-}
-
-/** The key of an SNAT rule: one for each vnet and prefix. */
-export function ruleKey(rule: FabricRule): string {
-  return `${rule.vnet_id},${rule.subnet}`;
-}
-
-/** Every public address of a rule. */
-export function publicsOf(rule: FabricRule): string[] {
-  return [rule.nat_reform_public, ...(rule.options?.more_public_ips ?? [])];
-}
-
-/** The key of a 1:1 entry or a remote: one for each vnet and inner address. */
-export function entryKey(vnet: number, ip: string): string {
-  return `${vnet},${ip}`;
-}
-
-/** A world that knows nothing yet. */
-export function emptyWorld(): World {
-  return {
-    position: 0,
-    fabrics: new Map(),
-    one_to_ones: new Map(),
-    publics: new Map(),
-    zones: new Map(),
-  };
-}
-
-/** The world of a snapshot. */
-export function worldOf(dataplane: Dataplane): World {
-  return {
-    position: dataplane.position,
-    fabrics: new Map(dataplane.fabrics.map((f) => [f.network_uuid, f])),
-    one_to_ones: new Map(dataplane.one_to_ones.map((e) => [e.aip_uuid, e])),
-    publics: new Map(dataplane.publics.map((p) => [p.ip, p])),
-    zones: new Map(dataplane.zones.map((z) => [z.uuid, z])),
-  };
-}
-
-function put<T>(map: Map<string, T>, id: string, object: object | null): void {
-  if (object === null) map.delete(id);
-  else map.set(id, object as T);
-}
-
-/**
- * Folds one change into the world.
- * @returns whether the world may look different now. A change at or before
- *   the world's position is already in it and is left out: a replay must not
- *   bring back an older object.
- */
-export function fold(world: World, change: Change): boolean {
-  if (change.seq <= world.position) return false;
-  world.position = change.seq;
-  switch (change.resource) {
-    case 'network':
-      put(world.fabrics, change.id, change.object);
-      return true;
-    case 'aip':
-      put(world.one_to_ones, change.id, change.object);
-      return true;
-    case 'nat_public':
-      put(world.publics, change.id, change.object);
-      return true;
-    case 'nat_zone':
-      put(world.zones, change.id, change.object);
-      return true;
-    default:
-      return false;
-  }
+  readonly announced: Ips;
 }
 
 /** What `desiredOf` must know about the zone itself. */
@@ -176,37 +87,28 @@ export function desiredOf(
       claims.add(zone.ul3_ip);
     }
   }
-  const routed = new Set<string>();
-  const announced = new Set<string>();
-  for (const address of world.publics.values()) {
-    routed.add(address.ip);
-    const mine = address.zone_uuid === self.zone_uuid;
-    if (announce && mine && !withheld.has(address.ip)) {
-      announced.add(address.ip);
-    }
-  }
-  const rules = new Map<string, FabricRule>();
-  for (const rule of world.fabrics.values()) {
-    rules.set(ruleKey(rule), rule);
-    // Its own event may come after the rule's; replies must not wait for it.
-    for (const ip of publicsOf(rule)) routed.add(ip);
-  }
-  const entries = new Map<string, OneToOne>();
-  for (const entry of world.one_to_ones.values()) {
-    routed.add(entry.public_ip);
-    entries.set(entryKey(entry.vnet_id, entry.private_ip), entry);
-  }
-  const remotes = new Map<string, Remote>();
+  const serves = (ip: string) =>
+    announce &&
+    world.publics.get(ip)?.zone_uuid === self.zone_uuid &&
+    !withheld.has(ip);
+  const { rules, entries, uses } = world;
   return {
     ul3s,
     takeovers,
     claims,
     rules,
     entries,
-    remotes,
+    remotes: new Map(),
     limits: new Map(),
     drains: new Set(),
-    routed,
-    announced,
+    // Also what only a rule or an entry names: its own event may come later,
+    // and replies must not wait for it.
+    routed: { has: (ip) => uses.has(ip), [Symbol.iterator]: () => uses.keys() },
+    announced: {
+      has: serves,
+      *[Symbol.iterator]() {
+        for (const ip of world.publics.keys()) if (serves(ip)) yield ip;
+      },
+    },
   };
 }

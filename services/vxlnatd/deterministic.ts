@@ -12,7 +12,7 @@
 import type { FabricRule } from '#lib/model/dataplane.js';
 import { contains, parseCidr } from '#lib/net/cidr.js';
 import { formatIpv4, ipv4, parseIpv4 } from '#lib/net/ipv4.js';
-import { publicsOf } from './desired.js';
+import { publicsOf } from './world.js';
 
 /** Ports from `low` to `high`, both of them. */
 export interface PortRange {

@@ -8,9 +8,9 @@
  * there are (lib/model/rules-digest.ts).
  */
 
-import { oneToOneText, ruleText, textHash } from '#lib/model/rules-digest.js';
-import { entryKey, ruleKey } from './desired.js';
+import { DigestSum, oneToOneText, ruleText } from '#lib/model/rules-digest.js';
 import type { Applied, Step } from './plan.js';
+import { entryKey, ruleKey } from './world.js';
 
 export interface RunningDigest {
   /** Counts a step that has succeeded; call it before `advance`. */
@@ -21,11 +21,10 @@ export interface RunningDigest {
 
 /** A digest of no rules. */
 export function createRunningDigest(): RunningDigest {
-  let sum = 0n;
+  const sum = new DigestSum();
   function replace(before: string | null, after: string | null): void {
-    if (before !== null) sum -= textHash(before);
-    if (after !== null) sum += textHash(after);
-    sum = BigInt.asUintN(64, sum);
+    if (before !== null) sum.subtract(before);
+    if (after !== null) sum.add(after);
   }
   return {
     count(applied, step) {
@@ -46,6 +45,6 @@ export function createRunningDigest(): RunningDigest {
         );
       }
     },
-    text: () => sum.toString(16).padStart(16, '0'),
+    text: () => sum.text(),
   };
 }

@@ -11,6 +11,7 @@ import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
+import { LEISURE } from './leisurely.js';
 
 /** Least milliseconds between a change and its place on disk. */
 const SAVE_MS = 1000;
@@ -44,7 +45,7 @@ export async function writeDurably(
 
 /**
  * Saves at most once a second, and what is newest when it does; less often
- * when a save takes long, so that it never costs more than a twentieth.
+ * when a save takes long (leisurely.ts).
  */
 export class LazySaver {
   readonly #write: () => Promise<void>;
@@ -80,7 +81,7 @@ export class LazySaver {
     const began = this.#clock.monotonic();
     await this.#write();
     const took = this.#clock.monotonic() - began;
-    this.#delay = Math.max(SAVE_MS, took * 20);
+    this.#delay = Math.max(SAVE_MS, took * LEISURE);
   }
 
   /** Whether something waits to be saved. */

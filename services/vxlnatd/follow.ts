@@ -15,21 +15,10 @@
  */
 
 import type { Clock, Timer } from '#lib/clock.js';
-import type { Dataplane } from '#lib/model/dataplane.js';
 import type { Logger } from '#lib/service/log.js';
-import {
-  type Change,
-  type Desired,
-  desiredOf,
-  emptyWorld,
-  fold,
-  type Remote,
-  type Self,
-  type World,
-  worldOf,
-} from './desired.js';
+import { type Desired, desiredOf, type Remote, type Self } from './desired.js';
 import { type Fence, OPEN } from './fence/fence.js';
-import { dataplaneOf } from './snapshot.js';
+import { type Change, fold, type Touched, untouched, World } from './world.js';
 
 /** What a `ul3_mapping` item carries. */
 interface MappingObject {
@@ -40,9 +29,16 @@ interface MappingObject {
   ul3_port: number | null;
 }
 
+/** The control plane's snapshot. */
+export interface Fetched {
+  world: World;
+  /** What the digest is at its position; changes after that may be in it. */
+  digest: string;
+}
+
 export interface FollowerOptions {
   self: Self;
-  fetchDataplane: () => Promise<Dataplane>;
+  fetchWorld: () => Promise<Fetched>;
   clock: Clock;
   log: Logger;
   graceMs: number;
@@ -67,7 +63,9 @@ export interface FollowStatus {
 
 export class Follower {
   readonly #options: FollowerOptions;
-  #world: World = emptyWorld();
+  #world = new World();
+  /** Since it was last asked for; null: anything. */
+  #touched: Touched | null = null;
   #grace: Timer | null = null;
   #fence: Fence = OPEN;
   readonly #status: FollowStatus = {
@@ -90,14 +88,14 @@ export class Follower {
   start(stored: World | null): void {
     if (stored === null) return;
     this.#world = stored;
-    this.#options.onChange(true);
+    this.#changed();
     this.#grace = this.#options.clock.after(this.#options.graceMs, () => {
       this.#options.log.warn(
         { position: this.#world.position },
         'control plane does not answer: serving by the snapshot',
       );
       this.#status.announcing = true;
-      this.#options.onChange(true);
+      this.#changed();
     });
   }
 
@@ -123,11 +121,17 @@ export class Follower {
     return all ? { ...own, ul3s: new Set() } : own;
   }
 
+  touched(): Touched | null {
+    const touched = this.#touched;
+    this.#touched = untouched();
+    return touched;
+  }
+
   /** What must not be announced although the world says so. */
   setFence(fence: Fence): void {
     this.#fence = fence;
     this.#status.fenced = fence.all || fence.lost.size > 0;
-    this.#options.onChange(true);
+    this.#changed();
   }
 
   status(): FollowStatus {
@@ -136,10 +140,8 @@ export class Follower {
 
   /** Takes the control plane's snapshot as the world, whatever was before. */
   async bootstrap(): Promise<number> {
-    const dataplane = await this.#options.fetchDataplane();
-    this.#replace(dataplane);
-    this.#options.onBootstrap();
-    return dataplane.position;
+    const { world } = await this.#options.fetchWorld();
+    return this.#take(world);
   }
 
   /**
@@ -148,32 +150,31 @@ export class Follower {
    */
   async compare(): Promise<void> {
     const before = this.#world.position;
-    const dataplane = await this.#options.fetchDataplane();
+    const { world, digest } = await this.#options.fetchWorld();
     const now = this.#world.position;
-    if (dataplane.position === now) {
-      if (dataplaneOf(this.#world).digest === dataplane.digest) {
+    if (world.position === now) {
+      if (this.#world.digest() === digest) {
         // The digest is of rules; placement and zones are simply taken.
-        this.#replace(dataplane);
+        this.#replace(world);
         return;
       }
       this.#status.drifts += 1;
       this.#options.log.error(
-        { position: now, digest: dataplane.digest },
+        { position: now, digest },
         'rules differ from the control plane at the same position',
       );
-      this.#replace(dataplane);
-      this.#options.onBootstrap();
-    } else if (dataplane.position > now || dataplane.position < before) {
+      this.#take(world);
+    } else if (world.position > now || world.position < before) {
       // Ahead: items on the way will be seen as replays. Behind where we were
       // before asking: the control plane was restored from an older state.
-      await this.bootstrap();
+      this.#take(world);
     }
   }
 
   /** Folds one changefeed item. */
   change(change: Change): void {
     const fresh = change.seq > this.#world.position;
-    const dirty = fold(this.#world, change);
+    const dirty = fold(this.#world, change, this.#touched);
     if (!fresh) return;
     this.#status.changes += 1;
     if (change.resource === 'ul3_mapping') this.#mapping(change);
@@ -191,18 +192,31 @@ export class Follower {
     this.#grace?.cancel();
   }
 
-  #replace(dataplane: Dataplane): void {
+  /** Anything may be other than it was. */
+  #changed(): void {
+    this.#touched = null;
+    this.#options.onChange(true);
+  }
+
+  /** Takes a world of which changes before it may have been missed. */
+  #take(world: World): number {
+    this.#replace(world);
+    this.#options.onBootstrap();
+    return world.position;
+  }
+
+  #replace(world: World): void {
     this.#grace?.cancel();
     this.#grace = null;
-    this.#world = worldOf(dataplane);
+    this.#world = world;
     this.#status.bootstrapped = true;
     this.#status.announcing = true;
     this.#status.bootstraps += 1;
-    const { self, log, onChange } = this.#options;
+    const { self, log } = this.#options;
     if (!this.#world.zones.has(self.zone_uuid)) {
       log.warn({ zone_uuid: self.zone_uuid }, 'napi-nat has no such zone');
     }
-    onChange(true);
+    this.#changed();
   }
 
   /** An id is `<vnet>,<ip>`; the object is null when the mapping is gone. */

@@ -19,13 +19,15 @@
  * At no point does the engine hold a rule that is not in the one set or the
  * other, and it forwards nothing without a rule, so no private address leaves.
  * Planning after every step has succeeded gives an empty list.
+ *
+ * A plan looks at everything, or only at what is said to have been touched:
+ * with a million entries the one takes a second, the other no time.
  */
 
 import type { FabricRule, OneToOne } from '#lib/model/dataplane.js';
 import type { Limits } from '#lib/model/rule-options.js';
-import type { Desired, Remote } from './desired.js';
-import { entryKey, ruleKey } from './desired.js';
-import type { Operation } from './engine.js';
+import type { Desired, Ips, Remote } from './desired.js';
+import { entryKey, ruleKey, type Touched } from './world.js';
 
 /** A step on the engine, in the model's words. */
 export type EngineStep =
@@ -85,8 +87,11 @@ export function nothingApplied(): Applied {
   };
 }
 
-function missing(from: ReadonlySet<string>, of: ReadonlySet<string>): string[] {
-  return [...of].filter((ip) => !from.has(ip));
+/** Those of `of` that `from` lacks; only some are looked at, when given. */
+function missing(from: Ips, of: Ips, only: Iterable<string> = of): string[] {
+  const found: string[] = [];
+  for (const ip of only) if (of.has(ip) && !from.has(ip)) found.push(ip);
+  return found;
 }
 
 function sameRule(a: FabricRule, b: FabricRule): boolean {
@@ -112,36 +117,59 @@ function changed<T>(
   from: ReadonlyMap<string, T>,
   of: ReadonlyMap<string, T>,
   same: (a: T, b: T) => boolean,
+  only: Iterable<string> = of.keys(),
 ): T[] {
   const found: T[] = [];
-  for (const [key, value] of of) {
+  for (const key of only) {
+    const value = of.get(key);
+    if (value === undefined) continue;
     const other = from.get(key);
     if (other === undefined || !same(other, value)) found.push(value);
   }
   return found;
 }
 
+/** Values of `of` whose keys `from` lacks. */
+function gone<T>(
+  from: ReadonlyMap<string, T>,
+  of: ReadonlyMap<string, T>,
+  only: Iterable<string> = of.keys(),
+): T[] {
+  // One that is there is the same as any other.
+  return changed(from, of, () => true, only);
+}
+
 /** Steps that take away: 1 and 2 of the order above. */
-function removals(desired: Desired, applied: Applied): Step[] {
+function removals(
+  desired: Desired,
+  applied: Applied,
+  touched: Touched | null,
+): Step[] {
   const os = (kind: OsStep['kind'], ips: string[]): Step[] =>
     ips.map((ip) => ({ kind, ip }));
   return [
-    ...os('withdraw', missing(desired.announced, applied.announced)),
+    ...os(
+      'withdraw',
+      missing(desired.announced, applied.announced, touched?.ips),
+    ),
     ...os('unclaim', missing(desired.claims, applied.claims)),
     ...os('give_up', missing(desired.takeovers, applied.takeovers)),
     ...missing(desired.ul3s, applied.ul3s).map(
       (ip): Step => ({ kind: 'remove_ul3', ip }),
     ),
     // One that changes is removed as well: two entries may swap public IPs.
-    ...changed(desired.entries, applied.entries, sameEntry).map(
-      (entry): Step => ({ kind: 'remove_entry', entry }),
+    ...changed(
+      desired.entries,
+      applied.entries,
+      sameEntry,
+      touched?.entries,
+    ).map((entry): Step => ({ kind: 'remove_entry', entry })),
+    ...gone(desired.rules, applied.rules, touched?.rules).map(
+      (rule): Step => ({ kind: 'remove_rule', rule }),
     ),
-    ...[...applied.rules.values()]
-      .filter((rule) => !desired.rules.has(ruleKey(rule)))
-      .map((rule): Step => ({ kind: 'remove_rule', rule })),
-    ...[...applied.remotes.values()]
-      .filter((r) => !desired.remotes.has(entryKey(r.vnet_id, r.ip)))
-      .map((remote): Step => ({ kind: 'remove_remote', remote })),
+    ...gone(desired.remotes, applied.remotes).map(
+      (remote): Step => ({ kind: 'remove_remote', remote }),
+    ),
   ];
 }
 
@@ -171,31 +199,41 @@ function conditions(desired: Desired, applied: Applied): Step[] {
 
 /**
  * The steps from `applied` to `desired`, in an order that never leaks.
+ * @param touched all that can differ; null: anything. UL3 addresses, limits,
+ *   drains and given remotes are few, or from a file: always looked at
  * @returns an empty list when they agree
  */
-export function plan(desired: Desired, applied: Applied): Step[] {
-  const os = (kind: OsStep['kind'], ips: string[]): Step[] =>
-    ips.map((ip) => ({ kind, ip }));
+export function plan(
+  desired: Desired,
+  applied: Applied,
+  touched: Touched | null = null,
+): Step[] {
+  const ips = touched?.ips;
+  const os = (kind: OsStep['kind'], all: string[]): Step[] =>
+    all.map((ip) => ({ kind, ip }));
   return [
-    ...removals(desired, applied),
+    ...removals(desired, applied, touched),
     ...conditions(desired, applied),
-    ...os('route', missing(applied.routed, desired.routed)),
-    ...changed(applied.rules, desired.rules, sameRule).map(
+    ...os('route', missing(applied.routed, desired.routed, ips)),
+    ...changed(applied.rules, desired.rules, sameRule, touched?.rules).map(
       (rule): Step => ({ kind: 'set_rule', rule }),
     ),
     ...changed(applied.remotes, desired.remotes, sameRemote).map(
       (remote): Step => ({ kind: 'set_remote', remote }),
     ),
-    ...changed(applied.entries, desired.entries, sameEntry).map(
-      (entry): Step => ({ kind: 'set_entry', entry }),
-    ),
+    ...changed(
+      applied.entries,
+      desired.entries,
+      sameEntry,
+      touched?.entries,
+    ).map((entry): Step => ({ kind: 'set_entry', entry })),
     ...missing(applied.ul3s, desired.ul3s).map(
       (ip): Step => ({ kind: 'add_ul3', ip }),
     ),
     ...os('take', missing(applied.takeovers, desired.takeovers)),
     ...os('claim', missing(applied.claims, desired.claims)),
-    ...os('announce', missing(applied.announced, desired.announced)),
-    ...os('unroute', missing(desired.routed, applied.routed)),
+    ...os('announce', missing(applied.announced, desired.announced, ips)),
+    ...os('unroute', missing(desired.routed, applied.routed, ips)),
   ];
 }
 
@@ -211,78 +249,6 @@ export function isEngineStep(step: Step): step is EngineStep {
     step.kind === 'add_ul3' ||
     step.kind === 'remove_ul3'
   );
-}
-
-/** The engine's operation for a step. */
-export function operationOf(step: EngineStep): Operation {
-  switch (step.kind) {
-    case 'set_rule':
-      return {
-        op: 'set_rule',
-        vnet: step.rule.vnet_id,
-        vlan: step.rule.vlan_id,
-        prefix: step.rule.subnet,
-        router_ip: step.rule.gateway,
-        router_mac: step.rule.router_mac,
-        public_ip: step.rule.nat_reform_public,
-        options: step.rule.options ?? null,
-      };
-    case 'remove_rule':
-      return {
-        op: 'remove_rule',
-        vnet: step.rule.vnet_id,
-        prefix: step.rule.subnet,
-      };
-    case 'set_entry':
-      return {
-        op: 'set_one_to_one',
-        vnet: step.entry.vnet_id,
-        vlan: step.entry.vlan_id,
-        private_ip: step.entry.private_ip,
-        public_ip: step.entry.public_ip,
-      };
-    case 'remove_entry':
-      return {
-        op: 'remove_one_to_one',
-        vnet: step.entry.vnet_id,
-        private_ip: step.entry.private_ip,
-      };
-    case 'set_remote':
-      return remoteOperation(step.remote);
-    case 'remove_remote':
-      return {
-        op: 'remove_remote',
-        vnet: step.remote.vnet_id,
-        ip: step.remote.ip,
-      };
-    case 'set_limits':
-      return {
-        op: 'set_vnet_limits',
-        vnet: step.vnet,
-        ...(step.limits ?? { flows: 0, opening: 0, per_second: 0 }),
-      };
-    case 'drain':
-    case 'undrain':
-      return {
-        op: 'set_drain',
-        public_ip: step.ip,
-        draining: step.kind === 'drain',
-      };
-    default:
-      return { op: step.kind, ip: step.ip };
-  }
-}
-
-/** The engine's operation that sets a remote. */
-export function remoteOperation(remote: Remote): Operation {
-  return {
-    op: 'set_remote',
-    vnet: remote.vnet_id,
-    ip: remote.ip,
-    mac: remote.mac,
-    ul3_ip: remote.ul3_ip,
-    ul3_port: remote.ul3_port,
-  };
 }
 
 function advanceSet(applied: Applied, step: OsStep): void {
@@ -362,4 +328,12 @@ export function advance(applied: Applied, step: Step): void {
     default:
       advanceSet(applied, step);
   }
+}
+
+/** Notes what a step that failed is about: it has to be planned again. */
+export function touch(touched: Touched, step: Step): void {
+  if ('rule' in step) touched.rules.add(ruleKey(step.rule));
+  else if ('entry' in step) {
+    touched.entries.add(entryKey(step.entry.vnet_id, step.entry.private_ip));
+  } else if ('ip' in step) touched.ips.add(step.ip);
 }

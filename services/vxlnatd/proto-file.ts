@@ -26,14 +26,9 @@ import { cidrOf, contains, formatCidr, parseCidr } from '#lib/net/cidr.js';
 import { formatIpv4, type Ipv4, parseIpv4 } from '#lib/net/ipv4.js';
 import { formatMac, parseMac } from '#lib/net/mac.js';
 import { VNET_MAX } from '#lib/net/vnet.js';
-import {
-  type Desired,
-  entryKey,
-  publicsOf,
-  type Remote,
-  ruleKey,
-} from './desired.js';
+import type { Desired, Remote } from './desired.js';
 import { Fault, limitWords, ruleOptions } from './rule-words.js';
+import { entryKey, publicsOf, ruleKey } from './world.js';
 
 /** The longest line, newline included: the prototype's buffer. */
 const LINE_MAX = 1000;

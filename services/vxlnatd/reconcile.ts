@@ -19,7 +19,9 @@
  * plans, not one for each change.
  *
  * Invariants. `applied` holds exactly the steps that have succeeded since the
- * start, corrected by what the kernel was seen to hold. The position is
+ * start, corrected by what the kernel was seen to hold. A plan looks at what the
+ * source says was touched and at what failed before; the first one, and each
+ * after a look at the kernel, at everything. The position is
  * acknowledged (and so reported by heartbeats, on which make-before-break
  * rests) only when every step up to it has succeeded. A plan of what is
  * applied is empty, so a replay is harmless.
@@ -42,11 +44,15 @@ import {
   nothingApplied,
   plan,
   type Step,
+  touch,
 } from './plan.js';
+import type { Touched } from './world.js';
 
-/** Where desires come from. Both are read in one go, without a wait. */
+/** Where desires come from. All is read in one go, without a wait. */
 export interface Source {
   desired(): Desired;
+  /** What may have changed since it was last asked for; null: anything. */
+  touched(): Touched | null;
   position(): number;
   /** False as long as an empty plan means that nothing has been heard. */
   known(): boolean;
@@ -107,6 +113,8 @@ export class Reconciler {
   #running: Promise<void> | null = null;
   #again = false;
   #dirty = false;
+  /** The next plan looks at everything, whatever was touched. */
+  #whole = true;
   /** The engine may hold what a predecessor's tables held (ADR 0010). */
   #adopting = true;
   #stopped = false;
@@ -136,6 +144,9 @@ export class Reconciler {
     this.#running = this.#loop()
       .catch((err) => {
         this.#options.log.error({ err }, 'reconcile pass failed');
+        this.#dirty = true;
+        this.#whole = true;
+        this.#retryLater();
       })
       .finally(() => {
         this.#running = null;
@@ -155,6 +166,7 @@ export class Reconciler {
     if (different.length > 0) {
       this.#options.log.warn({ different }, 'kernel differs from the plan');
     }
+    this.#whole = true;
     this.kick();
     await this.settled();
   }
@@ -198,11 +210,11 @@ export class Reconciler {
   }
 
   async #pass(): Promise<void> {
-    const { source, log, onPass, clock, retryMs = 1000 } = this.#options;
+    const { source, log, onPass } = this.#options;
     const goal = source.position();
     if (this.#dirty || this.#failures.length > 0) {
       this.#dirty = false;
-      const steps = plan(source.desired(), this.applied);
+      const steps = this.#plan();
       this.#failures = await this.#apply(steps);
       this.#passes += 1;
       this.#steps += steps.length;
@@ -216,12 +228,29 @@ export class Reconciler {
     if (this.#failures.length === 0) {
       await this.#finishAdoption();
       this.#position = goal;
-    } else if (this.#retry === null && !this.#stopped) {
-      this.#retry = clock.after(retryMs, () => {
-        this.#retry = null;
-        this.kick();
-      });
+    } else {
+      this.#retryLater();
     }
+  }
+
+  #retryLater(): void {
+    if (this.#retry !== null || this.#stopped) return;
+    const { clock, retryMs = 1000 } = this.#options;
+    this.#retry = clock.after(retryMs, () => {
+      this.#retry = null;
+      this.kick();
+    });
+  }
+
+  #plan(): Step[] {
+    const { source } = this.#options;
+    const touched = source.touched();
+    if (touched !== null) {
+      for (const { step } of this.#failures) touch(touched, step);
+    }
+    const scope = this.#whole ? null : touched;
+    this.#whole = false;
+    return plan(source.desired(), this.applied, scope);
   }
 
   /** What the engine adopted and nobody has asked for since goes. */

@@ -46,12 +46,17 @@ export class RulesFile implements Source {
     return this.#desired;
   }
 
-  /** How often the file was read: the generation that is applied. */
+  /** Reading a file anew may change anything. */
+  touched(): null {
+    return null;
+  }
+
   /** A file has been read before this is made. */
   known(): boolean {
     return true;
   }
 
+  /** How often the file was read: the generation that is applied. */
   position(): number {
     return this.#generation;
   }

@@ -11,14 +11,20 @@
 
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import type { Dataplane } from '#lib/model/dataplane.js';
 import { dataplaneText, readDataplaneText } from '#lib/model/dataplane-text.js';
-import { rulesDigest } from '#lib/model/rules-digest.js';
-import { type World, worldOf } from './desired.js';
 import { writeDurably } from './durable.js';
+import { dataplaneOf, World } from './world.js';
 
 /** The file's format; another version is not read. */
 const VERSION = 2;
+
+/** Changefeed resources of a snapshot's lists, and where items have their id. */
+const RESOURCES = {
+  fabrics: ['network', 'network_uuid'],
+  one_to_ones: ['aip', 'aip_uuid'],
+  publics: ['nat_public', 'ip'],
+  zones: ['nat_zone', 'uuid'],
+} as const;
 
 export interface Snapshots {
   /**
@@ -29,36 +35,37 @@ export interface Snapshots {
   save(world: World): Promise<void>;
 }
 
-/** The snapshot's form of a world; what `worldOf` reads. */
-export function dataplaneOf(world: World): Dataplane {
-  const fabrics = [...world.fabrics.values()];
-  const entries = [...world.one_to_ones.values()];
-  return {
-    position: world.position,
-    digest: rulesDigest(fabrics, entries),
-    fabrics,
-    one_to_ones: entries,
-    publics: [...world.publics.values()],
-    zones: [...world.zones.values()],
-  };
+/**
+ * Reads a data plane as it comes.
+ * @returns the world, and what stood in front of its lists
+ * @throws SyntaxError when it is cut short or no such text
+ */
+export async function readWorld(
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<{ world: World; head: Record<string, unknown> }> {
+  const world = new World();
+  const head = await readDataplaneText(pieces, (list, item) => {
+    const [resource, id] = RESOURCES[list];
+    world.put(resource, String(item[id]), item, null);
+  });
+  world.position = Number(head['position']);
+  return { world, head };
 }
 
-async function read(file: string, zone: string): Promise<Dataplane> {
-  const found = await readDataplaneText(createReadStream(file));
-  if (found['version'] !== VERSION) {
+async function read(file: string, zone: string): Promise<World> {
+  const { world, head } = await readWorld(createReadStream(file));
+  if (head['version'] !== VERSION) {
     throw new Error(`${file}: not a snapshot of version ${VERSION}`);
   }
-  if (found['zone_uuid'] !== zone) {
-    throw new Error(`${file}: of zone ${found['zone_uuid']}, not ${zone}`);
+  if (head['zone_uuid'] !== zone) {
+    throw new Error(`${file}: of zone ${head['zone_uuid']}, not ${zone}`);
   }
-  const dataplane = found as unknown as Dataplane;
-  const digest = rulesDigest(dataplane.fabrics, dataplane.one_to_ones);
-  if (digest !== dataplane.digest) {
+  if (head['digest'] !== world.digest()) {
     throw new Error(
-      `${file}: damaged: digest ${dataplane.digest}, rules ${digest}`,
+      `${file}: damaged: digest ${head['digest']}, rules ${world.digest()}`,
     );
   }
-  return dataplane;
+  return world;
 }
 
 /**
@@ -71,7 +78,7 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
   return {
     async load() {
       try {
-        return worldOf(await read(file, zone));
+        return await read(file, zone);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
         const { message } = error as Error;
@@ -82,6 +89,7 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
     },
     save(world) {
       const more = { version: VERSION, zone_uuid: zone };
+      // As of now, however long the writing takes.
       const { fabrics, one_to_ones, publics, zones, ...head } =
         dataplaneOf(world);
       const pages = {
@@ -91,8 +99,7 @@ export function fileSnapshots(directory: string, zone: string): Snapshots {
         publics: [publics],
         zones: [zones],
       };
-      const text = dataplaneText(pages, more);
-      return writeDurably(directory, name, text);
+      return writeDurably(directory, name, dataplaneText(pages, more));
     },
   };
 }

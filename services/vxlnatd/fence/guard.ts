@@ -11,7 +11,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { Clock, Timer } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
-import type { World } from '../desired.js';
+import type { World } from '../world.js';
 import { type Fence, fenceOf, OPEN, type PeerAnswer } from './fence.js';
 import { answerTo, questions, readMessage } from './messages.js';
 

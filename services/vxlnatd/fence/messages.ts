@@ -9,7 +9,7 @@
  * the tenants' packets unauthenticated anyway (RFC 7348 section 7).
  */
 
-import type { World } from '../desired.js';
+import type { World } from '../world.js';
 import type { PeerAnswer } from './fence.js';
 
 /** Public IPs in one question: about 1100 bytes. */

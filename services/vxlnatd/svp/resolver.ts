@@ -27,9 +27,10 @@
  */
 
 import type { Logger } from '#lib/service/log.js';
-import { entryKey, type Remote } from '../desired.js';
+import type { Remote } from '../desired.js';
 import type { Engine, Operation } from '../engine.js';
-import { remoteOperation } from '../plan.js';
+import { remoteOperation } from '../operation.js';
+import { entryKey } from '../world.js';
 
 /** SVP's VL3 look-up in the model's words; null is "not found". */
 export type LookUp = (vnet: number, ip: string) => Promise<Remote | null>;

@@ -198,6 +198,30 @@ test('a cut line is resumed without a bootstrap', async (t) => {
   await feed.stop();
 });
 
+test('a bootstrap outlasts the line on which it began', async (t) => {
+  const journal = memoryJournal();
+  const feed = await startFeed(journal);
+  const relay = await startRelay(t, () => feed.port);
+  let calls = 0;
+  const { subscriber, ids } = follow(relay.port, journal, {
+    async onBootstrap() {
+      calls += 1;
+      const position = journal.position();
+      if (calls > 1) return position;
+      relay.cut();
+      await until('the next line', () => feed.publisher.listeners() === 0);
+      await until('it registers', () => feed.publisher.listeners() === 1);
+      journal.commit(networkEvent('meanwhile'));
+      return position;
+    },
+  });
+  await until('it follows', () => ids().length === 1);
+  t.deepEqual(ids(), ['meanwhile']);
+  t.equal(calls, 1, 'and is not made again');
+  await subscriber.stop();
+  await feed.stop();
+});
+
 test('a publisher that restarts is resumed from', async (t) => {
   const journal = memoryJournal();
   let feed = await startFeed(journal);

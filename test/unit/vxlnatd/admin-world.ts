@@ -62,7 +62,12 @@ export async function setUp(t: Test, bgp: BgpWatch | null = null) {
   const reconciler = new Reconciler({
     engine,
     kernel: unmanagedKernel(noAnnouncer(), gratuitous, null),
-    source: { desired: () => desired, position: () => 4, known: () => true },
+    source: {
+      desired: () => desired,
+      touched: () => null,
+      position: () => 4,
+      known: () => true,
+    },
     clock,
     log,
   });

@@ -11,7 +11,6 @@ import test, { type Test } from 'tape';
 import type { NatZone } from '#lib/model/dataplane.js';
 import { silentLogger } from '#lib/service/log.js';
 import { manualClock } from '#test/manual-clock.js';
-import { emptyWorld, type World } from '../../../services/vxlnatd/desired.js';
 import {
   type Fence,
   fenceOf,
@@ -23,6 +22,7 @@ import {
   questions,
   readMessage,
 } from '../../../services/vxlnatd/fence/messages.js';
+import { World } from '../../../services/vxlnatd/world.js';
 
 const ALONE = {
   leased: false,
@@ -86,7 +86,8 @@ function zone(n: number, state: NatZone['state']): NatZone {
 
 /** Zone 1 as given with 3.3.3.2 and .3; zone 2 up with 3.3.3.4. */
 function world(position: number, state: NatZone['state'] = 'up'): World {
-  const made = { ...emptyWorld(), position };
+  const made = new World();
+  made.position = position;
   made.zones.set('zone1', zone(1, state));
   made.zones.set('zone2', zone(2, 'up'));
   ['zone1', 'zone1', 'zone2'].forEach((uuid, i) => {

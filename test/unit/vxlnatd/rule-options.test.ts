@@ -12,10 +12,10 @@ import {
   portsOf,
   reverse,
 } from '../../../services/vxlnatd/deterministic.js';
+import { operationOf } from '../../../services/vxlnatd/operation.js';
 import {
   isEngineStep,
   nothingApplied,
-  operationOf,
   plan,
 } from '../../../services/vxlnatd/plan.js';
 import { parseProtoFile } from '../../../services/vxlnatd/proto-file.js';
