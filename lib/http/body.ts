@@ -136,7 +136,7 @@ function tooSlow(): ServiceError {
   return new ServiceError(408, { code, message }, { Connection: 'close' });
 }
 
-/** The connection is closed after it: the rest of the body is not read. */
+/** The connection is closed after it: the rest of the body is thrown away. */
 function tooLarge(limit: number): ServiceError {
   return new ServiceError(
     413,

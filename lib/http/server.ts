@@ -27,6 +27,7 @@ import { type Clock, systemClock } from '#lib/clock.js';
 import { ServiceError } from '#lib/errors.js';
 import type { Logger } from '#lib/service/log.js';
 import { readBody } from './body.js';
+import { answerAndLinger, mustLinger } from './linger.js';
 import { checkAccept, checkVersion } from './negotiate.js';
 import { render } from './reply.js';
 import { isUnexpected, replyError } from './reply-error.js';
@@ -234,7 +235,9 @@ function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
     res.setHeader(name, value);
   }
   if (state.closing) res.setHeader('Connection', 'close');
-  if (reply.stream === undefined) {
+  if (mustLinger(res)) {
+    answerAndLinger(res, written, state.clock);
+  } else if (reply.stream === undefined) {
     (res as restify.Response).sendRaw(written.status, written.body);
   } else {
     pour(reply.stream, written.status, res).catch((err) => {

@@ -8,13 +8,18 @@
  */
 
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
+import { promisify } from 'node:util';
 import test from 'tape';
 import { ServiceError } from '#lib/errors.js';
+import { LINGER_MS } from '#lib/http/linger.js';
 import type { Finished, Request, Route } from '#lib/http/types.js';
 import { createLogger } from '#lib/service/log.js';
 import { startHttp } from '#test/http-server.js';
 import { Lines } from '#test/lines.js';
+import { manualClock } from '#test/manual-clock.js';
+import { until } from '#test/until.js';
 
 const echo = (request: Request) => ({
   status: 200,
@@ -153,17 +158,45 @@ test('bodies: types, digest, size', async (t) => {
   t.deepEqual([big.status, big.body.code], [413, 'PayloadTooLargeError']);
 });
 
-test('a chunked body is bounded too', async (t) => {
-  const { port } = await startHttp(t, ROUTES, { maxBodyBytes: 50 });
+test('a body too long is answered at once, and not for ever read', async (t) => {
+  const clock = manualClock();
+  const { port } = await startHttp(t, ROUTES, { maxBodyBytes: 50, clock });
   const socket = connect(port, '127.0.0.1');
   socket.write(
     'POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
       `Transfer-Encoding: chunked\r\n\r\n40\r\n${'x'.repeat(64)}\r\n`,
   );
   let text = '';
-  for await (const chunk of socket) text += chunk;
+  let closed = false;
+  socket.on('close', () => {
+    closed = true;
+  });
+  socket.on('data', (chunk) => {
+    text += chunk;
+  });
+  await until('the answer', () => text.includes('PayloadTooLargeError'));
   t.ok(text.startsWith('HTTP/1.1 413 '), 'answered before its end');
-  t.ok(/connection: close/i.test(text), 'and the connection closed');
+  t.ok(/connection: close/i.test(text), 'the connection will be closed');
+  t.notOk(closed, 'not while the client sends');
+  clock.advance(LINGER_MS);
+  await until('the end', () => closed);
+});
+
+test('who sends too much hears of it, and not of a reset', async (t) => {
+  const { port } = await startHttp(t, ROUTES, { maxBodyBytes: 50 });
+  const length = 2 ** 24;
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    'POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
+      `Content-Length: ${length}\r\n\r\n`,
+  );
+  const text: Promise<string> = once(socket, 'data').then(String);
+  for (let sent = 0; sent < length; sent += 2 ** 20) {
+    const piece = Buffer.alloc(2 ** 20, 'x');
+    await promisify(socket.write).call(socket, piece);
+  }
+  t.match(await text, /^HTTP\/1.1 413 /, 'after all of its body');
+  await once(socket, 'close');
 });
 
 test('a body that is cut off is no error of ours', async (t) => {
