@@ -8,7 +8,6 @@ import { systemClock } from '#lib/clock.js';
 import { UsageError } from '#lib/errors.js';
 import { createLogger } from '#lib/service/log.js';
 import { runMain } from '#lib/service/run.js';
-import { createApp } from './app.js';
 import { readConfig } from './config.js';
 
 const USAGE = `
@@ -38,6 +37,8 @@ await runMain({
       name: 'cloudapi-aip',
       level: config.log_level ?? 'info',
     });
+    // What follows takes long to load; a fault in the configuration is told first.
+    const { createApp } = await import('./app.js');
     const app = createApp(config, log, systemClock());
     const http = await app.listen();
     log.info({ http }, 'listening');

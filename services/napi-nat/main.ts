@@ -10,10 +10,8 @@ import { UsageError } from '#lib/errors.js';
 import { loadConfig } from '#lib/service/config.js';
 import { createLogger } from '#lib/service/log.js';
 import { runMain } from '#lib/service/run.js';
-import { createApp } from './app.js';
 import { configSchema, type NapiConfig } from './config.js';
 import { ownNames } from './napi-names.js';
-import { runStoreCopy } from './store/command.js';
 
 const USAGE = `
 usage: napi-nat -f CONFIG
@@ -40,7 +38,10 @@ await runMain({
   allowPositionals: true,
   daemon: ({ positionals }) => positionals.length === 0,
   async main({ values, positionals }) {
-    if (positionals.length > 0) return runStoreCopy(positionals);
+    if (positionals.length > 0) {
+      const { runStoreCopy } = await import('./store/command.js');
+      return runStoreCopy(positionals);
+    }
     const file = values['file'];
     if (typeof file !== 'string') {
       throw new UsageError('-f CONFIG is required; see --help');
@@ -50,6 +51,8 @@ await runMain({
       name: 'napi-nat',
       level: config.log_level ?? 'info',
     });
+    // What follows takes long to load; a fault in the configuration is told first.
+    const { createApp } = await import('./app.js');
     const app = createApp(config, { clock: systemClock(), log });
     await app.start().catch((error: unknown) => {
       if (!(error instanceof UsageError)) throw error;

@@ -8,7 +8,6 @@ import { systemClock } from '#lib/clock.js';
 import { UsageError } from '#lib/errors.js';
 import { createLogger } from '#lib/service/log.js';
 import { runMain } from '#lib/service/run.js';
-import { createSvpAgent } from './app.js';
 import { readConfig } from './config.js';
 
 const USAGE = `
@@ -45,6 +44,8 @@ await runMain({
     }
     const config = readConfig(file);
     const log = createLogger({ name: 'svp-agent', level: config.log.level });
+    // What follows takes long to load; a fault in the configuration is told first.
+    const { createSvpAgent } = await import('./app.js');
     const agent = createSvpAgent({
       config,
       clock: systemClock(),

@@ -9,7 +9,6 @@ import { randomBytes } from 'node:crypto';
 import { systemClock } from '#lib/clock.js';
 import { createLogger } from '#lib/service/log.js';
 import { runMain } from '#lib/service/run.js';
-import { App } from './app.js';
 import { openNativeEngine } from './engine.js';
 import { OPTIONS, readCommandLine, USAGE } from './options.js';
 import { runIp } from './os/ip.js';
@@ -25,6 +24,8 @@ await runMain({
     const log = createLogger({ name: 'vxlnatd', level: config.log_level });
     const ownUl3 = config.underlay.ip === '0.0.0.0' ? null : config.underlay.ip;
     const file = rules === null ? null : new RulesFile(rules, ownUl3);
+    // What follows takes long to load; a fault in the configuration is told first.
+    const { App } = await import('./app.js');
     const app = new App(config, file, {
       openEngine: openNativeEngine,
       runIp,
