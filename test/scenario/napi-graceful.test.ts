@@ -18,8 +18,13 @@ interface Nic {
   mac: string;
 }
 
+interface Told extends Nic {
+  /** Whether the answer says that its connection ends. */
+  last: boolean;
+}
+
 /** One request on a connection that is kept; null when it was not taken. */
-function provision(url: string, agent: Agent, n: number): Promise<Nic | null> {
+function provision(url: string, agent: Agent, n: number): Promise<Told | null> {
   const owner = n.toString(16).padStart(12, '0');
   const body = JSON.stringify({
     belongs_to_uuid: `00000002-0000-4000-8000-${owner}`,
@@ -41,9 +46,10 @@ function provision(url: string, agent: Agent, n: number): Promise<Nic | null> {
         text += chunk;
       });
       response.once('error', reject);
+      const last = response.headers.connection === 'close';
       response.once('end', () =>
         response.statusCode === 200
-          ? resolve(JSON.parse(text))
+          ? resolve({ ...JSON.parse(text), last })
           : reject(new Error(`${response.statusCode} ${text}`)),
       );
     });
@@ -57,7 +63,7 @@ test('SIGTERM under load loses no request', async (t) => {
   const service = await startService(t, 'napi-nat', config, directory);
   const agent = new Agent({ keepAlive: true });
   t.teardown(() => agent.destroy());
-  const told: Nic[] = [];
+  const told: Told[] = [];
   let stopped: Promise<void> | undefined;
   const work = async (worker: number) => {
     for (let n = 0; ; n += 1) {
@@ -70,6 +76,8 @@ test('SIGTERM under load loses no request', async (t) => {
   await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(work));
   await stopped;
   t.ok(told.length >= 60, `${told.length} were answered`);
+  const last = told.filter((each) => each.last).length;
+  t.ok(last > 0 && last <= 8, `${last} heard that their connection ends`);
 
   const next = await startService(t, 'napi-nat', config, directory);
   const nics = (await (await fetch(`${next.url}/nics`)).json()) as Nic[];
