@@ -18,6 +18,8 @@ export interface ServiceProcess {
   url: string;
   /** The whole "listening" record. */
   listening: Record<string, { host: string; port: number }>;
+  /** Everything it has written so far. */
+  said(): string;
   /** Ends it with a signal and waits until it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -47,31 +49,35 @@ export async function startService(
     await gone;
   };
   t.teardown(() => stop('SIGKILL'));
-  const listening = await firstListening([child.stdout, child.stderr], gone);
+  const { listening, said } = await hear([child.stdout, child.stderr], gone);
   const { host, port } = listening['http'] as { host: string; port: number };
   return {
     pid: child.pid as number,
     url: `http://${host}:${port}`,
     listening,
+    said,
     stop,
   };
 }
 
-function firstListening(
+/** Its words, and the record that says where it listens. */
+async function hear(
   outputs: NodeJS.ReadableStream[],
   gone: Promise<void>,
-): Promise<ServiceProcess['listening']> {
-  let said = '';
-  return new Promise((resolve, reject) => {
-    for (const output of outputs) {
-      createInterface({ input: output }).on('line', (line) => {
-        said += `${line}\n`;
-        if (!line.includes('"msg":"listening"')) return;
-        resolve(JSON.parse(line) as ServiceProcess['listening']);
-      });
-    }
-    void gone.then(() =>
-      reject(new Error(`it ended before it listened:\n${said}`)),
-    );
-  });
+): Promise<Pick<ServiceProcess, 'listening' | 'said'>> {
+  let words = '';
+  const listening = await new Promise<ServiceProcess['listening']>(
+    (resolve, reject) => {
+      for (const output of outputs) {
+        createInterface({ input: output }).on('line', (line) => {
+          words += `${line}\n`;
+          if (line.includes('"msg":"listening"')) resolve(JSON.parse(line));
+        });
+      }
+      void gone.then(() =>
+        reject(new Error(`it ended before it listened:\n${words}`)),
+      );
+    },
+  );
+  return { listening, said: () => words };
 }

@@ -4,8 +4,10 @@
 
 /** Waiting for what other parties bring about. */
 
-const LIMIT_MS = 30_000;
-const PAUSE_MS = 10;
+const LIMIT_MS = 60_000;
+const FIRST_PAUSE_MS = 5;
+/** Asking costs those who are asked; what takes long can wait a little. */
+const LAST_PAUSE_MS = 50;
 
 /**
  * Asks again and again until the answer suits. A test that waits in vain fails.
@@ -20,7 +22,7 @@ export async function until<T>(
   ask: () => T | Promise<T>,
   suits: (answer: T) => boolean = Boolean,
 ): Promise<T> {
-  const deadline = performance.now() + LIMIT_MS;
+  const began = performance.now();
   for (let last = ''; ; ) {
     try {
       const answer = await ask();
@@ -29,8 +31,9 @@ export async function until<T>(
     } catch (error) {
       last = String(error);
     }
-    if (performance.now() > deadline)
-      throw new Error(`never: ${what}: ${last}`);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    const waited = performance.now() - began;
+    if (waited > LIMIT_MS) throw new Error(`never: ${what}: ${last}`);
+    const pause = Math.max(FIRST_PAUSE_MS, Math.min(waited / 8, LAST_PAUSE_MS));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }

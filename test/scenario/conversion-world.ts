@@ -36,7 +36,7 @@ export interface Job {
   step: string;
   progress: number;
   public_ip?: string;
-  log: { message: string }[];
+  log: { step: string; message: string }[];
 }
 
 export interface Row {
@@ -47,7 +47,7 @@ export interface Row {
 
 export interface Sapi {
   url: string;
-  /** What it answers, one by one; 204 when none is left. */
+  /** What it answers, one by one; 204 and then 404 when none is left. */
   answers: number[];
   deleted: string[];
   close: () => Promise<void>;
@@ -55,8 +55,10 @@ export interface Sapi {
 
 async function fakeSapi(t: Test): Promise<Sapi> {
   const server: Server = createServer((request, response) => {
-    const status = sapi.answers.shift() ?? 204;
-    if (status === 204) sapi.deleted.push(request.url ?? '');
+    const url = request.url ?? '';
+    const gone = sapi.deleted.includes(url) ? 404 : 204;
+    const status = sapi.answers.shift() ?? gone;
+    if (status === 204) sapi.deleted.push(url);
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(status === 204 ? '' : '{"code":"X","message":"said no"}');
   });
@@ -234,4 +236,53 @@ export async function untouched(t: Test, it: Legacy): Promise<void> {
     () => world.must('GET', `/nat_zones/${zone.uuid}`),
     (each) => (each['status'] as { in_sync: boolean }).in_sync,
   );
+}
+
+interface Doomed {
+  at: Legacy;
+  uuid: string;
+  /** Kills the process that runs the job; another one goes on. */
+  kill(): Promise<void>;
+}
+
+/** Converts, killing in each step; the job as it ended. */
+export async function killInEachStep(t: Test, { at: it, uuid, kill }: Doomed) {
+  const { world, fabric, zone, sapi, nodes, before } = it;
+  const at = (step: string) => (each: Job) => each.step === step;
+  const oldServes = async (when: string) => {
+    t.deepEqual(await routerOf(world, fabric.vnet_id), before, when);
+    t.deepEqual(sapi.deleted, [], 'and nobody deletes it');
+  };
+  await kill();
+  await oldServes('killed as it began');
+  await job(world, uuid, 'sync', waits);
+  await kill();
+  await oldServes('killed while zones learn the rule');
+  t.equal((await world.must<Job>('GET', `/jobs/${uuid}`)).step, 'sync');
+  zone.lag(false);
+  await kill();
+  await job(world, uuid, 'settle', at('settle'));
+  await kill();
+  const now = await routerOf(world, fabric.vnet_id);
+  t.deepEqual([now.cn_uuid, now.mac], [zone.uuid, before.mac], 'switched');
+  t.deepEqual(sapi.deleted, [], 'the old NAT zone serves who has not heard');
+  for (const node of nodes) node.start();
+  const asks = ({ log }: Job) =>
+    log.some(({ message }) => message.startsWith('SAPI does not answer'));
+  await job(world, uuid, 'retire', asks);
+  sapi.answers.length = 0;
+  await kill();
+  const done = await job(world, uuid, 'the end', ended);
+  t.equal(done.execution, 'succeeded', JSON.stringify(done.log));
+  t.deepEqual(sapi.deleted, [`/instances/${OLD_ZONE}`]);
+  t.deepEqual(await routerOf(world, fabric.vnet_id), now);
+  return done;
+}
+
+/** Nothing of it goes on by itself: zone, nodes and SAPI all make it wait. */
+export async function begin(it: Legacy): Promise<string> {
+  it.sapi.answers.push(...Array(500).fill(503));
+  it.zone.lag(true);
+  for (const node of it.nodes) node.stop();
+  return convert(it);
 }
