@@ -37,9 +37,11 @@ function parsed(bytes: Buffer): RawAnswer {
 /** Whether nothing more will come that is wanted: streams never end. */
 function isWhole(answer: RawAnswer, isHead: boolean): boolean {
   if (answer.status === 0) return false;
-  const length = answer.headers['content-length'];
+  const { headers } = answer;
+  const length = headers['content-length'];
   if (isHead || answer.status === 204 || answer.status === 304) return true;
-  if (length === undefined) return answer.headers['connection'] !== 'close';
+  if (headers['transfer-encoding'] === 'chunked') return true;
+  if (length === undefined) return headers['connection'] !== 'close';
   return Buffer.byteLength(answer.body) >= Number(length);
 }
 

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-/** The admin interface over a fake engine, and vxlnatadm against it. */
+/** The admin interface over an engine, and vxlnatadm against it. */
 
 import type { Test } from 'tape';
 import { silentLogger } from '#lib/service/log.js';
@@ -18,6 +18,7 @@ import type { BgpWatch } from '../../../services/vxlnatd/announce/bgp.js';
 import { completeBgp } from '../../../services/vxlnatd/announce/bgp-settings.js';
 import { noAnnouncer } from '../../../services/vxlnatd/announce/none.js';
 import { completeConfig } from '../../../services/vxlnatd/config.js';
+import type { Engine } from '../../../services/vxlnatd/engine.js';
 import { Watch } from '../../../services/vxlnatd/heartbeat.js';
 import { Hottest } from '../../../services/vxlnatd/look/hottest.js';
 import { unmanagedKernel } from '../../../services/vxlnatd/os/unmanaged.js';
@@ -51,10 +52,26 @@ function flow(vnet: number, port: number) {
 }
 
 /**
+ * The admin interface over a double of the engine, with flows and drops.
  * @param bgp announcement by BGP, if there shall be any
  */
 export async function setUp(t: Test, bgp: BgpWatch | null = null) {
-  const engine = new FakeEngine();
+  const world = await setUpOver(t, new FakeEngine(), bgp);
+  const { engine } = world;
+  engine.flowList = [flow(1, 1001), flow(1, 1002), flow(2, 1003)];
+  engine.dropList = [
+    { name: 'no_rule', sentence: 'no rule covers the source', count: 7 },
+    { name: 'no_vnet', sentence: 'unknown vnet', count: 0 },
+  ];
+  return world;
+}
+
+/** As `setUp`, over an engine that is there, which learns the rules. */
+export async function setUpOver<E extends Engine>(
+  t: Test,
+  engine: E,
+  bgp: BgpWatch | null = null,
+) {
   const clock = manualClock();
   const log = silentLogger();
   const desired = parseProtoFile('f', RULES);
@@ -77,11 +94,6 @@ export async function setUp(t: Test, bgp: BgpWatch | null = null) {
   if (bgp !== null) config.bgp = completeBgp({ local_as: 1, neighbors: [] });
   reconciler.kick();
   await reconciler.settled();
-  engine.flowList = [flow(1, 1001), flow(1, 1002), flow(2, 1003)];
-  engine.dropList = [
-    { name: 'no_rule', sentence: 'no rule covers the source', count: 7 },
-    { name: 'no_vnet', sentence: 'unknown vnet', count: 0 },
-  ];
   const progress = { frozen: false, value: 1 };
   const watch = new Watch(() => {
     if (!progress.frozen) progress.value += 1;
