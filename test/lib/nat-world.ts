@@ -302,7 +302,14 @@ export async function addZone(
     });
     at.port = opened.address().port;
     socket = opened;
-    beating = setInterval(() => void beat().catch(() => {}), 50);
+    let beats = false;
+    beating = setInterval(async () => {
+      // Beats that pile up at a busy napi-nat make it busier.
+      if (beats) return;
+      beats = true;
+      await beat().catch(() => {});
+      beats = false;
+    }, 50);
   };
   const kill = () => {
     if (beating) clearInterval(beating);
