@@ -6,10 +6,16 @@
  * Watches the lease, and asks the peers while there is none: the I/O around
  * fence.ts. Peers are the zones that napi-nat last told of, at their UL3s; what
  * others send is not read.
+ *
+ * A zone whose UL3 was taken over cannot ask who took it: there its address is
+ * the other's own, so the kernel drops what comes from it and keeps what is
+ * sent to it. Whoever serves another's UL3 therefore tells it unasked, by
+ * broadcast on the underlay.
  */
 
 import { createSocket, type Socket } from 'node:dgram';
 import type { Clock, Timer } from '#lib/clock.js';
+import type { NatZone } from '#lib/model/dataplane.js';
 import type { Logger } from '#lib/service/log.js';
 import type { World } from '../world.js';
 import { type Fence, fenceOf, OPEN, type PeerAnswer } from './fence.js';
@@ -19,6 +25,7 @@ import { answerTo, questions, readMessage } from './messages.js';
 const TURN_MS = 500;
 /** Turns for which an answer, or a packet on the underlay, counts. */
 const FRESH_TURNS = 3;
+const EVERYONE = '255.255.255.255';
 
 export interface GuardOptions {
   zone: string;
@@ -46,6 +53,7 @@ export class Guard {
   readonly #options: GuardOptions;
   readonly #answers = new Map<string, Heard[]>();
   #socket: Socket | null = null;
+  #everyone: Socket | null = null;
   #timer: Timer | null = null;
   #turn = 0;
   #received = 0;
@@ -57,34 +65,48 @@ export class Guard {
     this.#options = options;
   }
 
-  /** Begins; without its socket a zone goes on, unfenced, and says so. */
+  /** Begins; without its sockets a zone goes on, unfenced, and says so. */
   async start(): Promise<void> {
     const { address, clock, log } = this.#options;
-    const socket = createSocket('udp4');
+    try {
+      this.#socket = await this.#open(address.ip);
+      this.#socket.setBroadcast(true);
+      this.#everyone = await this.#open(EVERYONE);
+    } catch (err) {
+      log.warn({ err }, 'peers cannot be asked: no self-fencing');
+      this.stop();
+      return;
+    }
+    this.#timer = clock.every(TURN_MS, () => this.#look());
+  }
+
+  async #open(ip: string): Promise<Socket> {
+    const { address, log } = this.#options;
+    // Several zones of one machine may hear what is told to everyone.
+    const socket = createSocket({ type: 'udp4', reuseAddr: ip === EVERYONE });
     socket.on('message', (packet, from) => this.#message(packet, from));
     try {
       await new Promise<void>((resolve, reject) => {
         socket.once('error', reject);
-        socket.bind(address.port, address.ip, () => resolve());
+        socket.bind(address.port, ip, () => resolve());
       });
     } catch (err) {
-      log.warn({ err }, 'peers cannot be asked: no self-fencing');
       socket.close();
-      return;
+      throw err;
     }
     socket.on('error', (err) => log.warn({ err }, 'peer socket'));
-    socket.unref();
-    this.#socket = socket;
-    this.#timer = clock.every(TURN_MS, () => this.#look());
+    return socket.unref();
   }
 
   stop(): void {
     this.#timer?.cancel();
     this.#socket?.close();
+    this.#everyone?.close();
     this.#socket = null;
+    this.#everyone = null;
   }
 
-  #peers(): { uuid: string; ul3_ip: string; state: string }[] {
+  #peers(): NatZone[] {
     const { world, zone } = this.#options;
     return [...world().zones.values()].filter(({ uuid }) => uuid !== zone);
   }
@@ -116,6 +138,7 @@ export class Guard {
     const now = received();
     if (now !== this.#received) this.#heardAt = this.#turn;
     this.#received = now;
+    this.#tell();
     if (leased()) {
       this.#unleased = 0;
       this.#answers.clear();
@@ -126,6 +149,16 @@ export class Guard {
     this.#ask();
     // The first answers are on their way.
     if (this.#unleased > FRESH_TURNS) this.#weigh();
+  }
+
+  /** Tells the zones whose UL3 is served here what is known of them. */
+  #tell(): void {
+    const { zone, world, address } = this.#options;
+    for (const { uuid, ul3_served_by } of this.#peers()) {
+      if (ul3_served_by !== zone) continue;
+      const answer = answerTo({ type: 'ask', zone: uuid, ips: [] }, world());
+      this.#send(answer, EVERYONE, address.port);
+    }
   }
 
   #ask(): void {
