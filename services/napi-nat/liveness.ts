@@ -131,6 +131,14 @@ export function probesAnswered(
 }
 
 /**
+ * Whether a zone is back by its heartbeats alone and has yet to show that
+ * packets reach it.
+ */
+export function isUnproven(state: Liveness): boolean {
+  return state.probe_due !== null;
+}
+
+/**
  * Whether a zone's newest sign of life is as new as can be: what a zone that
  * is to inherit work must show.
  * @param now monotonic milliseconds
@@ -140,7 +148,7 @@ export function answersNow(
   now: number,
   config: LivenessConfig,
 ): boolean {
-  if (state.verdict !== 'up') return false;
+  if (state.verdict !== 'up' || isUnproven(state)) return false;
   if (state.last_probe_ok !== null) return state.missed === 0;
   if (state.last_heartbeat === null) return false;
   return now - state.last_heartbeat <= 2 * config.heartbeat.interval_ms;

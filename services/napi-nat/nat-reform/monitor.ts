@@ -24,6 +24,7 @@ import { createDigestTracker } from '../dataplane/digest.js';
 import { loadRules } from '../dataplane/snapshot.js';
 import { failZone, restoreZone } from '../failover.js';
 import {
+  isUnproven,
   LIVENESS_DEFAULTS,
   type LivenessConfig,
   type Observation,
@@ -36,6 +37,7 @@ import { giveShare } from './share.js';
 import { readZones } from './state.js';
 import { type ToldBeat, toldBeat } from './told.js';
 import {
+  isStillLent,
   lastSign,
   register,
   see,
@@ -98,7 +100,7 @@ export class ZoneMonitor {
     const position = store.journal.position();
     await loadRules(this.#ctx, this.#digests);
     for (const { value } of await readZones(this.#ctx)) {
-      this.#place(natZone(value));
+      this.#place(natZone(value), position);
     }
     this.#digests.begin(position);
     const early = this.#early ?? [];
@@ -170,13 +172,15 @@ export class ZoneMonitor {
 
   /**
    * Zones that are to inherit nothing from one that is emptied: they do not
-   * answer, or lack rules. Waits a little for those that only lag.
+   * answer, or lack rules that there are now. Waits a little for those that
+   * only lag.
    * @param uuid the zone that is to be emptied
    */
   async laggards(uuid: string): Promise<Set<string>> {
-    const { clock } = this.#ctx;
+    const { clock, store } = this.#ctx;
+    const asked = store.journal.position();
     for (let i = 0; ; i++) {
-      const all = this.#sights();
+      const all = this.#sights(asked);
       const now = clock.monotonic();
       const found = suspects(all, uuid, now, this.#config);
       for (const { acknowledged, zone } of all) {
@@ -205,22 +209,21 @@ export class ZoneMonitor {
     );
     if (serving.length === 0) return null;
     return serving
-      .filter(
-        ({ beat }) =>
-          beat === null ||
-          beat.position < position ||
-          this.#digests.at(beat.position) !== beat.digest,
-      )
+      .filter((each) => !this.#sight(each, position).acknowledged)
       .map(({ zone }) => zone.uuid);
   }
 
-  /** Zones that are seen by probes at most: they hear nothing of ours. */
+  /**
+   * Zones that are seen by probes at most, and hear nothing of ours; likewise
+   * those that are heard and have yet to answer a probe.
+   */
   deaf(): Set<string> {
     const now = this.#ctx.clock.monotonic();
-    const quiet = [...this.#zones.values()].filter(({ liveness }) =>
-      isDeaf(liveness, now, this.#config),
+    const half = [...this.#zones.values()].filter(
+      ({ liveness }) =>
+        isDeaf(liveness, now, this.#config) || isUnproven(liveness),
     );
-    return new Set(quiet.map(({ zone }) => zone.uuid));
+    return new Set(half.map(({ zone }) => zone.uuid));
   }
 
   /** All zones with their status, for metrics. */
@@ -235,22 +238,19 @@ export class ZoneMonitor {
     this.#digests.follow(entries);
     const changes = entries.filter((entry) => entry.resource === 'nat_zone');
     if (changes.length === 0) return;
-    for (const { id, object } of changes) {
+    for (const { id, object, seq } of changes) {
       if (object === null) this.#zones.delete(id);
-      else this.#place(object as NatZone);
+      else this.#place(object as NatZone, seq);
     }
     this.#retarget();
     for (const uuid of this.#zones.keys()) this.#consider(uuid);
   }
 
-  #place(zone: NatZone): void {
+  #place(zone: NatZone, position: number): void {
     const known = this.#zones.get(zone.uuid);
-    if (known) {
-      register(known, zone, this.#ctx.clock.monotonic(), this.#config);
-      return;
-    }
     const now = this.#ctx.clock.monotonic();
-    this.#zones.set(zone.uuid, watchedZone(zone, now, this.#config));
+    if (known) register(known, zone, position, now, this.#config);
+    else this.#zones.set(zone.uuid, watchedZone(zone, now, this.#config));
   }
 
   #retarget(): void {
@@ -285,6 +285,10 @@ export class ZoneMonitor {
     const watched = this.#zones.get(uuid);
     if (watched === undefined) return;
     const now = this.#ctx.clock.monotonic();
+    if (seen.type.startsWith('probe_')) {
+      const holder = this.#zones.get(watched.lent?.to ?? '');
+      if (isStillLent(watched, holder, now, this.#config)) return;
+    }
     const changed = see(watched, seen, now, this.#config);
     const { verdict } = watched.liveness;
     const { state } = watched.zone;
@@ -310,16 +314,17 @@ export class ZoneMonitor {
     if (decision === 'lament') this.#lament(watched);
   }
 
-  #sight({ zone, liveness, beat }: WatchedZone): Sight {
+  /** @param due the position that it must have acknowledged */
+  #sight({ zone, liveness, beat }: WatchedZone, due = this.#due): Sight {
     const acknowledged =
       beat !== null &&
-      beat.position >= this.#due &&
+      beat.position >= due &&
       this.#digests.at(beat.position) === beat.digest;
     return { zone, liveness, acknowledged };
   }
 
-  #sights(): Sight[] {
-    return [...this.#zones.values()].map((each) => this.#sight(each));
+  #sights(due = this.#due): Sight[] {
+    return [...this.#zones.values()].map((each) => this.#sight(each, due));
   }
 
   /** A zone that joined gets some of its share, once it has the rules. */

@@ -20,6 +20,7 @@ import {
   unknownLiveness,
   unprobed,
 } from '../liveness.js';
+import { hears } from './decide.js';
 
 /** The last failover of a zone. */
 export interface LastFailover extends Omit<FailoverResult, 'moved'> {
@@ -41,6 +42,8 @@ export interface ZoneStatus {
   last_heartbeat_ms: number | null;
   last_probe_ms: number | null;
   probe_ok: boolean;
+  /** How long its next fall will keep it down at least. */
+  hold_down_ms: number;
   announced: string[];
   flows: number | null;
   last_failover?: LastFailover;
@@ -51,6 +54,8 @@ export interface WatchedZone {
   zone: NatZone;
   liveness: Liveness;
   beat: Heartbeat | null;
+  /** Who answered for its UL3, up to which position; null once that knows. */
+  lent: { to: string; until: number } | null;
   /** The decision about it that is under way; never rejects. */
   busy: Promise<void> | null;
   /** Its loss was reported although nothing could be done. */
@@ -70,6 +75,7 @@ export function watchedZone(
     zone,
     liveness: unknownLiveness(now, config),
     beat: null,
+    lent: null,
     busy: null,
     lamented: false,
     joining: true,
@@ -80,20 +86,44 @@ export function watchedZone(
 /**
  * Takes in a zone's new registration. When its UL3 changes hands, what was
  * seen there before says nothing any more.
+ * @param position of the journal, where it is said
  */
 export function register(
   watched: WatchedZone,
   zone: NatZone,
+  position: number,
   now: number,
   config: LivenessConfig,
 ): void {
-  const taken = watched.zone.ul3_served_by !== null;
+  const to = watched.zone.ul3_served_by;
   const takes = zone.ul3_served_by !== null;
   watched.zone = zone;
   watched.joining = true;
-  if (taken === takes) return;
+  if ((to !== null) === takes) return;
+  watched.lent = to === null ? null : { to, until: position };
   if (takes) watched.liveness = unprobed(watched.liveness);
   else watched.liveness = probedAgain(watched.liveness, now, config);
+}
+
+/**
+ * Whether answers to a zone's probes may be another's: who answered for its UL3
+ * has not said yet that it knows better, and may go on for a moment.
+ * @param holder the other, as watched
+ * @param now monotonic milliseconds
+ */
+export function isStillLent(
+  watched: WatchedZone,
+  holder: WatchedZone | undefined,
+  now: number,
+  config: LivenessConfig,
+): boolean {
+  const { lent } = watched;
+  if (lent === null) return false;
+  if (holder !== undefined && hears(holder.liveness, now, config)) {
+    if ((holder.beat?.position ?? 0) < lent.until) return true;
+  }
+  watched.lent = null;
+  return false;
 }
 
 /** Takes in an observation; tells whether the verdict changed. */
@@ -141,6 +171,7 @@ export function zoneStatus(
     last_heartbeat_ms: ago(liveness.last_heartbeat, now),
     last_probe_ms: ago(liveness.last_probe_ok, now),
     probe_ok: probesAnswered(liveness, config),
+    hold_down_ms: liveness.hold_down_ms,
     announced: beat?.announced ?? [],
     flows: beat?.flows ?? null,
     ...(failover === null ? {} : { last_failover: failover }),
