@@ -75,7 +75,7 @@ function memory(child: ChildProcess): { rss: number; peak: number } {
 }
 
 const napiNat = () => {
-  const base = napiConfig(directory) as Record<string, object>;
+  const base = napiConfig(directory);
   return start('napi-nat', '-f', {
     ...base,
     listen: { host: '127.0.0.1', port: 8080 },

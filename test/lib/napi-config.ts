@@ -2,19 +2,21 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-/** A napi-nat configuration for tests: free ports, the example's networks. */
+/** napi-nat configurations for tests: the example's networks. */
 
 import { join } from 'node:path';
+import type { NapiConfig } from '../../services/napi-nat/config.js';
 
 export const ADMIN_UUID = '000000ad-0000-4000-8000-000000000001';
 export const PUBLIC_NETWORK = '00000e70-0000-4000-8000-000000000002';
 export const UNDERLAY_NETWORK = '00000e70-0000-4000-8000-000000000001';
 
 /**
+ * On free ports of the loopback.
  * @param directory of the test, for the store
  * @param endIp last address of the public pool that begins at 3.3.3.2
  */
-export function napiConfig(directory: string, endIp = '3.3.3.14'): object {
+export function napiConfig(directory: string, endIp = '3.3.3.14'): NapiConfig {
   const network = (
     uuid: string,
     base: string,
@@ -59,5 +61,44 @@ export function napiConfig(directory: string, endIp = '3.3.3.14'): object {
       heartbeat: { interval_ms: 200, misses: 5 },
     },
     log_level: 'info',
+  };
+}
+
+/** How placement and liveness are to be; what is absent is as usual. */
+export interface ReformOptions {
+  policy?: Partial<NapiConfig['nat_reform']['policy']>;
+  /** How fast a zone is given up: a busy test machine needs patience. */
+  probe?: { interval_ms: number; misses: number };
+}
+
+/**
+ * In a machine of a lab, reached by zones and compute nodes.
+ * @param at.host where it listens
+ * @param at.underlay its address of the underlay, to probe from
+ */
+export function labNapiConfig(
+  at: {
+    store: NapiConfig['store'];
+    host: string;
+    port: number;
+    svpPort: number;
+    underlay: string;
+  },
+  { policy, probe }: ReformOptions = {},
+): NapiConfig {
+  const base = napiConfig('', '3.3.3.12');
+  const reform = base.nat_reform;
+  const patient = probe ?? { interval_ms: 100, misses: 5 };
+  return {
+    ...base,
+    listen: { host: at.host, port: at.port },
+    svp: { host: at.host, port: at.svpPort },
+    store: at.store,
+    nat_reform: {
+      ...reform,
+      policy: { ...reform.policy, ...policy },
+      probe: { ...reform.probe, ...patient, bind: at.underlay },
+      heartbeat: { interval_ms: 200, misses: 10 },
+    },
   };
 }

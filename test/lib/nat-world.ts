@@ -35,10 +35,8 @@ export interface Answer<T> {
   headers: Headers;
 }
 
-export interface NatWorld {
-  url: string;
-  /** Where SVP is served. */
-  svp: { host: string; port: number };
+/** How a napi-nat is asked. */
+export interface NatApi {
   call<T = Record<string, unknown>>(
     method: string,
     path: string,
@@ -51,6 +49,12 @@ export interface NatWorld {
     path: string,
     body?: object,
   ): Promise<T>;
+}
+
+export interface NatWorld extends NatApi {
+  url: string;
+  /** Where SVP is served. */
+  svp: { host: string; port: number };
   stop(): Promise<void>;
 }
 
@@ -168,8 +172,8 @@ export async function startWorld(
 }
 
 /** How a napi-nat is spoken to. */
-export function talk(url: string): Pick<NatWorld, 'call' | 'must'> {
-  const call: NatWorld['call'] = async (method, path, body, headers = {}) => {
+export function talk(url: string): NatApi {
+  const call: NatApi['call'] = async (method, path, body, headers = {}) => {
     const response = await fetch(`${url}${path}`, {
       method,
       headers: { 'content-type': 'application/json', ...headers },
@@ -195,7 +199,7 @@ export function talk(url: string): Pick<NatWorld, 'call' | 'must'> {
 
 /** A fabric network of an owner; its gateway is .1. */
 export async function addFabric(
-  world: NatWorld,
+  world: NatApi,
   owner: string,
   vlan: number,
   subnet: string,
@@ -218,7 +222,7 @@ export async function addFabric(
 
 /** A NIC of an instance. */
 export async function addNic(
-  world: NatWorld,
+  world: NatApi,
   nic: {
     owner: string;
     instance: string;

@@ -7,15 +7,19 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
-/** The names of all tests, native ones first put together from their parts. */
-export function testNames(): Set<string> {
+/**
+ * The names of all tests, native ones first put together from their parts.
+ * @param folder only those below it
+ */
+export function testNames(folder = ''): Set<string> {
   const files = execFileSync(
     'git',
     ['ls-files', '-co', '--exclude-standard', 'test', 'native/vxlnat/test'],
     { encoding: 'utf8' },
   )
     .split('\n')
-    .filter((name) => /\.(?:test\.ts|cc)$/.test(name) && existsSync(name));
+    .filter((name) => /\.(?:test\.ts|cc)$/.test(name) && existsSync(name))
+    .filter((name) => name.startsWith(folder));
   const names = new Set<string>();
   for (const file of files) {
     const text = readFileSync(file, 'utf8');

@@ -160,9 +160,9 @@ export async function fill(must: Must): Promise<Fixtures> {
 /** Starts napi-nat and fills it. */
 export async function startBadInputWorld(t: Test): Promise<BadInputWorld> {
   const directory = temporaryDirectory(t);
-  const config = napiConfig(directory) as Record<string, unknown>;
-  config['nat_reform'] = {
-    ...(config['nat_reform'] as object),
+  const config = napiConfig(directory);
+  config.nat_reform = {
+    ...config.nat_reform,
     probe: { vnet: 16777215, interval_ms: NEVER_MS, misses: 3 },
     heartbeat: { interval_ms: NEVER_MS, misses: 5 },
   };

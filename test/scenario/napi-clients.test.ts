@@ -301,7 +301,7 @@ test('a legacy NAT zone provisions its fabric gateway', async (t) => {
 });
 
 test('without overlays fabrics are 428', async (t) => {
-  const { overlay } = napiConfig('') as { overlay: object };
+  const { overlay } = napiConfig('');
   const napi = await start(t, { overlay: { ...overlay, enabled: false } });
   const refused = await failure(napi('listFabricVLANs', OWNER, {}));
   t.equal(refused.statusCode, 428);

@@ -8,75 +8,27 @@
  * by the changefeed.
  */
 
-import type { ChildProcess } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tape';
+import { labNapiConfig, type ReformOptions } from '#test/napi-config.js';
+import { addFabric, addNic, uuidOf } from '#test/nat-world.js';
 import { until } from '#test/until.js';
 import { BgpLab, ZONES, type ZoneName } from './bgp-lab.js';
+import { Napi } from './lab/napi.js';
 
-const NAPI_NAT = fileURLToPath(
-  new URL('../../services/napi-nat/main.js', import.meta.url),
-);
-const NAPI = '192.168.12.9';
-const ADMIN = '00000000-0000-4000-8000-0000000000ad';
-export const OWNER = '00000001-0000-4000-8000-000000000001';
-const INSTANCE = '00000002-0000-4000-8000-000000000001';
-const CN = '00000009-0000-4000-8000-000000000001';
-const UNDERLAY = '00000000-0000-4000-8000-0000000000b1';
-const EXTERNAL = '00000000-0000-4000-8000-0000000000b0';
+const HEAD = '192.168.12.9';
+const OWNER = uuidOf(1, 1);
+const INSTANCE = uuidOf(2, 1);
+const CN = uuidOf(9, 1);
 
-/** How fast a zone is given up: a busy test machine needs patience. */
-export interface Probe {
-  interval_ms: number;
-  misses: number;
-}
+type Probe = NonNullable<ReformOptions['probe']>;
 const PATIENT: Probe = { interval_ms: 200, misses: 10 };
-
-function network(uuid: string, base: string, from: number) {
-  return {
-    uuid,
-    vlan: 0,
-    network: `${base}.0`,
-    netmask: '255.255.255.0',
-    startIP: `${base}.${from}`,
-    endIP: `${base}.253`,
-  };
-}
-
-function napiConfig(directory: string, probe: Probe): object {
-  return {
-    listen: { host: NAPI, port: 8080 },
-    svp: { host: NAPI, port: 1296 },
-    store: { directory },
-    admin_uuid: ADMIN,
-    mac_oui: '90b8d0',
-    overlay: {
-      enabled: true,
-      default_overlay_mtu: 1500,
-      default_underlay_mtu: 1600,
-      overlay_nic_tag: 'overlay',
-      underlay_nic_tag: 'underlay',
-    },
-    initial_networks: {
-      underlay: network(UNDERLAY, '192.168.12', 1),
-      external: { ...network(EXTERNAL, '3.3.3', 2), gateway: '3.3.3.1' },
-    },
-    nat_reform: {
-      default: true,
-      policy: { sharing: 'per-owner', placement: 'spread' },
-      public_network: EXTERNAL,
-      probe: { vnet: 16777215, bind: NAPI, ...probe },
-      heartbeat: { interval_ms: 200, misses: 10 },
-    },
-  };
-}
 
 export class BgpCloud extends BgpLab {
   /** The SNAT address of the fabric. */
   snat = '';
-  #napi: ChildProcess | null = null;
+  readonly #napi = new Napi(this, 'ctl');
 
   /**
    * Everything at work: both zones serve, the fabric is zone 1's.
@@ -87,21 +39,15 @@ export class BgpCloud extends BgpLab {
     this.build();
     await this.startFrr();
     this.startBird();
-    const file = join(this.directory, 'napi.json');
-    const store = join(this.directory, 'store');
-    writeFileSync(file, JSON.stringify(napiConfig(store, probe)));
-    const napi = [process.execPath, NAPI_NAT, '-f', file];
-    this.#napi = this.spawn('ctl', napi);
-    this.#napi.stdout?.resume();
-    this.#napi.stderr?.resume();
-    await until('napi-nat', () => this.call('GET', '/ping'));
-    await this.call('POST', `/networks/${UNDERLAY}/nics`, {
-      belongs_to_type: 'server',
-      belongs_to_uuid: CN,
-      owner_uuid: ADMIN,
-      ip: '192.168.12.1',
-      underlay: true,
-    });
+    const config = labNapiConfig(
+      {
+        store: { directory: join(this.directory, 'store') },
+        ...{ host: HEAD, port: 8080, svpPort: 1296, underlay: HEAD },
+      },
+      { probe },
+    );
+    await this.#napi.start(config, this.directory, HEAD);
+    await this.#napi.addNode(CN, '192.168.12.1');
     for (const name of ['z1', 'z2'] as const) {
       const { uuid, ul3, external } = ZONES[name];
       const addresses = { ul3_ip: ul3, external_ip: external };
@@ -132,63 +78,31 @@ export class BgpCloud extends BgpLab {
 
   /** A fabric with an instance in it. */
   async #fabric(): Promise<void> {
-    const base = `/fabrics/${OWNER}/vlans`;
-    await this.call('POST', base, { vlan_id: 0, name: 'v' });
-    const fabric = await this.call('POST', `${base}/0/networks`, {
-      name: 'net',
-      subnet: '10.0.4.0/24',
-      provision_start_ip: '10.0.4.10',
-      provision_end_ip: '10.0.4.250',
-      gateway: '10.0.4.1',
-      internet_nat: true,
+    const fabric = await addFabric(this.#napi, OWNER, 0, '10.0.4.0/24');
+    const { vnet_id: vnet, uuid: network } = fabric;
+    const { mac, ip } = await addNic(this.#napi, {
+      ...{ owner: OWNER, instance: INSTANCE, network, cn: CN },
+      ip: '10.0.4.10',
     });
-    const { uuid, vnet_id: vnet } = fabric as { uuid: string; vnet_id: number };
-    const { mac, ip } = (await this.call('POST', '/nics', {
-      owner_uuid: OWNER,
-      belongs_to_uuid: INSTANCE,
-      belongs_to_type: 'zone',
-      network_uuid: uuid,
-      cn_uuid: CN,
-    })) as { mac: string; ip: string };
-    const query = `/ul3_mappings?vnet_id=${vnet}&ip=10.0.4.1`;
-    const [router] = (await this.call('GET', query)) as { mac: string }[];
-    if (router === undefined) throw new Error('the fabric has no router');
+    const router = await this.#napi.router(vnet, '10.0.4.1');
     this.instances(vnet, mac, [ip], router.mac);
-    const [first] = (await this.call('GET', '/nat_publics')) as {
-      ip: string;
-    }[];
-    this.snat = first?.ip ?? '';
+    this.snat = fabric['nat_reform_public'] as string;
   }
 
   /** One request to napi-nat. @throws when it is refused */
-  async call(method: string, path: string, body?: object): Promise<unknown> {
-    const json = body === undefined ? [] : ['-d', JSON.stringify(body)];
-    const { status, text } = this.run(
-      ...(['ctl', 'curl', '-sS', '-m', '10', '--fail-with-body'] as const),
-      ...['-X', method, '-H', 'content-type: application/json', ...json],
-      `http://${NAPI}:8080${path}`,
-    );
-    if (status !== 0) throw new Error(`${method} ${path}: ${text}`);
-    return text === '' ? null : JSON.parse(text);
+  call<T>(method: string, path: string, body?: object): Promise<T> {
+    return this.#napi.must(method, path, body);
   }
 
   /** Waits until napi-nat says so of a zone. */
   async zoneIs(zone: ZoneName, state: string): Promise<void> {
-    const path = `/nat_zones/${ZONES[zone].uuid}`;
-    await until(
-      `${zone} is ${state}`,
-      async () => (await this.call('GET', path)) as { state: string },
-      (seen) => seen.state === state,
-    );
+    await this.#napi.zoneIs(ZONES[zone].uuid, state);
   }
 
   /** An AIP for the instance, made by the API. */
-  async createAip(): Promise<{ uuid: string; ip: string }> {
+  createAip(): Promise<{ uuid: string; ip: string }> {
     const body = { owner_uuid: OWNER, instance: INSTANCE };
-    return (await this.call('POST', '/aips', body)) as {
-      uuid: string;
-      ip: string;
-    };
+    return this.call('POST', '/aips', body);
   }
 
   /** As when the power fails: no process and no link is left. */
@@ -216,8 +130,8 @@ export class BgpCloud extends BgpLab {
   }
 
   /** Ends napi-nat as a crash would. */
-  endNapi(): void {
-    this.#napi?.kill('SIGKILL');
+  endNapi(): Promise<void> {
+    return this.#napi.end();
   }
 
   /**

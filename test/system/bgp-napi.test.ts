@@ -107,7 +107,7 @@ test('without napi-nat zones go on announcing', { skip }, async (t) => {
   await cloud.waysAre(ip, 'z1');
   t.ok(cloud.reaches(ip), 'reached');
   await cloud.isOnDisk('z1', ip);
-  cloud.endNapi();
+  await cloud.endNapi();
   await cloud.endZone('z1', 'SIGKILL');
   await cloud.startDurable('z1');
   await until('it is reached', () => cloud.reaches(ip));

@@ -13,7 +13,7 @@ import {
 } from '../../../services/napi-nat/config.js';
 import { ownNames } from '../../../services/napi-nat/napi-names.js';
 
-const OWN = napiConfig('/var/db/napi-nat') as NapiConfig;
+const OWN = napiConfig('/var/db/napi-nat');
 const { svp, store, nat_reform, initial_networks } = OWN;
 const NAPI = {
   datacenter: 'coal',
