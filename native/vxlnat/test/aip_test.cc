@@ -80,6 +80,31 @@ TEST("aip: a host's flows from before it stay on their tuple until idle") {
   CHECK_EQ(Seen(w.inside(old_packet)[0].ip).src, kAip);
 }
 
+TEST("aip: A3 a connection from before it stays on its tuple until closed") {
+  World w;
+  const auto out = [&](int flags) {
+    return Seen(w.inside(make_tcp(kHostA, 7, kServer, 80,
+                                  static_cast<std::uint8_t>(flags)))[0]
+                    .ip);
+  };
+  const std::uint16_t port = out(kSyn).sport;
+  const auto in = [&](int flags) {
+    return w.outside(make_tcp(kServer, 80, kPublic1, port,
+                              static_cast<std::uint8_t>(flags)));
+  };
+  w.add_aip();
+  CHECK_EQ(in(kSyn | kAck).size(), 1u);
+  for (const int flags : {kAck + 0, kFin | kAck, kAck + 0}) {
+    CHECK_EQ(out(flags).src, kPublic1);
+    CHECK_EQ(out(flags).sport, port);
+    CHECK_EQ(Seen(in(flags)[0].ip).dst, kHostA);
+  }
+  CHECK_EQ(std::string(w.list()[0].state), "closing");
+  // A new connection with the old one's numbers is the entry's.
+  CHECK_EQ(out(kSyn).src, kAip);
+  CHECK_EQ(out(kSyn).sport, 7);
+}
+
 TEST("aip: after removal nothing comes in and new flows use the rule") {
   World w;
   w.add_aip();
@@ -143,8 +168,10 @@ TEST("hairpin: B9 a host reaches its own AIP once and nothing loops") {
   w.add_aip();
   const auto out = w.inside(make_udp(kHostA, 1, kAip, 2));
   CHECK_EQ(out.size(), 1u);
+  CHECK(out[0].inside);
   CHECK_EQ(Seen(out[0].ip).src, kAip);
   CHECK_EQ(Seen(out[0].ip).dst, kHostA);
+  CHECK_EQ(Seen(out[0].ip).ttl, 63);
   CHECK_EQ(w.engine->stats().hairpin_packets.read(), 1u);
 }
 

@@ -119,13 +119,50 @@ TEST("checksum: B19 UDP without a checksum stays without one, both ways") {
 TEST("checksum: K4 a corrupt packet leaves as corrupt as it came") {
   World w;
   w.check_output = false;
-  Bytes packet = make_udp(kHostA, 40000, kServer, 53);
-  packet[30] ^= 0x40;
-  const auto out = w.inside(packet);
-  const Seen seen(out[0].ip);
-  CHECK(checksum(seen.payload.data(), seen.payload.size(),
-                 pseudo_sum(seen.src, seen.dst, kUdp, seen.payload.size())) !=
-        0);
+  // What the checksum says too much or too little.
+  const auto error_of = [](const Bytes& packet) {
+    const Seen seen(packet);
+    const Bytes& l4 = seen.payload;
+    const std::uint64_t pseudo =
+        pseudo_sum(seen.src, seen.dst, seen.proto, l4.size());
+    return checksum(l4.data(), l4.size(), seen.proto == kIcmp ? 0 : pseudo);
+  };
+  const auto corrupt = [](Bytes packet) {
+    packet[31] ^= 0x40;
+    return packet;
+  };
+  const auto check = [&](Bytes out, Bytes (*answer)(std::uint16_t)) {
+    const Bytes bad = corrupt(out);
+    CHECK(error_of(bad) != 0);
+    // The first packet goes the long way, later ones the short.
+    std::uint16_t port = 0;
+    for (int i = 0; i < 3; i++) {
+      const Bytes left = w.inside(bad)[0].ip;
+      CHECK_EQ(error_of(left), error_of(bad));
+      const Seen seen(left);
+      port = seen.proto == kIcmp ? seen.dport : seen.sport;
+      const Bytes back = corrupt(answer(port));
+      CHECK_EQ(error_of(w.outside(back)[0].ip), error_of(back));
+    }
+  };
+  check(make_udp(kHostA, 40000, kServer, 53), [](std::uint16_t port) {
+    return make_udp(kServer, 53, kPublic1, port);
+  });
+  check(make_echo(kHostA, kServer, 9), [](std::uint16_t id) {
+    return make_echo(kServer, kPublic1, id, true);
+  });
+  check(make_tcp(kHostA, 30000, kServer, 80, kSyn), [](std::uint16_t port) {
+    return make_tcp(kServer, 80, kPublic1, port, kSyn | kAck);
+  });
+  const Seen syn(w.inside(make_tcp(kHostA, 40000, kServer, 80, kSyn))[0].ip);
+  w.outside(make_tcp(kServer, 80, kPublic1, syn.sport, kSyn | kAck));
+  check(make_tcp(kHostA, 40000, kServer, 80, kAck), [](std::uint16_t port) {
+    return make_tcp(kServer, 80, kPublic1, port, kAck);
+  });
+  Bytes header = make_udp(kHostA, 40000, kServer, 53);
+  header[4] ^= 0x40;
+  CHECK(w.inside(header).empty());
+  CHECK_EQ(w.dropped(Drop::kBadIpChecksum), 1u);
 }
 
 TEST("checksum: K7 updates equal computing anew, and back is where it began") {

@@ -203,7 +203,8 @@ TEST("config: what create refuses names the field") {
   };
   using C = EngineConfig;
   CHECK(refused([](C& c) { c.max_flows = 0; }).starts_with("max_flows"));
-  CHECK(refused([](C& c) { c.inner_mtu = 500; }).starts_with("inner_mtu"));
+  CHECK(refused([](C& c) { c.inner_mtu = 575; }).starts_with("inner_mtu"));
+  CHECK(refused([](C& c) { c.inner_mtu = 9001; }).starts_with("inner_mtu"));
   CHECK(refused([](C& c) { c.port_low = 0; }).starts_with("port_low"));
   CHECK(refused([](C& c) { c.port_high = 9; }).starts_with("port_low"));
   CHECK(refused([](C& c) { c.timers.udp = 0; }).starts_with("timers"));

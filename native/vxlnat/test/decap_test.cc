@@ -116,6 +116,16 @@ TEST("decap: martians, source routes and bad lengths") {
   offset[32] = 0x40;
   CHECK(w.inside(offset).empty());
   CHECK_EQ(w.dropped(Drop::kBadL4), 4u);
+  // Less than a transport header, and honest about it.
+  for (const std::uint8_t proto : {kTcp, kUdp, kIcmp}) {
+    const std::size_t least = proto == kTcp ? 20 : 8;
+    for (std::size_t size = 0; size < least; size++) {
+      const auto before = w.dropped(Drop::kBadL4);
+      CHECK(
+          w.inside(make_ip(kHostA, kServer, proto, Bytes(size, 0x52))).empty());
+      CHECK_EQ(w.dropped(Drop::kBadL4), before + 1);
+    }
+  }
   // Bytes behind a UDP datagram are kept; nothing in UDP is also something.
   CHECK_EQ(w.inside(make_udp(kHostA, 1, kServer, 53, {})).size(), 1u);
   Bytes trailing = make_ip(kHostA, kServer, kUdp, [] {

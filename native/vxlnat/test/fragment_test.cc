@@ -121,6 +121,49 @@ TEST("fragments: AIP traffic needs no memory of the first") {
   CHECK_EQ(w.engine->stats().fragments.read(), 0u);
 }
 
+TEST("fragments: F6 those of every protocol pass, both ways") {
+  World w;
+  w.add_aip(kHostB);
+  constexpr std::uint16_t kPort = 7;  // the server's
+  const auto datagram = [](Ip4 src, Ip4 dst, std::uint8_t proto,
+                           std::uint16_t port) {
+    const Bytes data(1000, 7);
+    const IpOptions o = {.fragment = 0};
+    const bool back = src == kServer;
+    const std::uint16_t from = back ? kPort : port;
+    const std::uint16_t to = back ? port : kPort;
+    if (proto == kUdp) return make_udp(src, from, dst, to, data, o);
+    if (proto == kTcp) return make_tcp(src, from, dst, to, kSyn, data, o);
+    if (proto != kIcmp) return make_ip(src, dst, proto, data, o);
+    const bool reply = back && dst == kPublic1;
+    return make_icmp(src, dst, reply ? 0 : 8, 0,
+                     static_cast<std::uint32_t>(port) << 16, data, o);
+  };
+  const auto from_outside = [&](const Bytes& whole) {
+    Outs all;
+    for (const Bytes& piece : cut(whole, 400)) {
+      for (const Out& out : w.outside(piece)) all.push_back(out);
+    }
+    return Seen(join(all));
+  };
+  for (const std::uint8_t proto :
+       {kUdp, kTcp, kIcmp, std::uint8_t{47}, std::uint8_t{50}}) {
+    const Bytes to = datagram(kHostB, kServer, proto, 7);
+    const Seen by_entry(join(send_all(w, cut(to, 400))));
+    CHECK_EQ(by_entry.src, kAip);
+    CHECK_EQ(by_entry.payload.size() + 20, to.size());
+    CHECK_EQ(from_outside(datagram(kServer, kAip, proto, 7)).dst, kHostB);
+    if (proto == 47 || proto == 50) continue;  // nothing to share by
+    const Seen by_flow(
+        join(send_all(w, cut(datagram(kHostA, kServer, proto, 7), 400))));
+    CHECK_EQ(by_flow.src, kPublic1);
+    CHECK_EQ(by_flow.payload.size() + 20, to.size());
+    const std::uint16_t port = proto == kIcmp ? by_flow.dport : by_flow.sport;
+    CHECK_EQ(from_outside(datagram(kServer, kPublic1, proto, port)).dst,
+             kHostA);
+  }
+}
+
 TEST("fragments: hairpins carry them, in order and not") {
   for (const bool reversed : {false, true}) {
     World w;

@@ -99,6 +99,16 @@ TEST("icmp: B6 truncated errors and quotes are dropped at every length") {
   for (std::size_t size = 0; size < error.size(); size++) {
     CHECK(w.outside(first(error, size)).empty());
   }
+  // A quoted header with options, cut within it and before its ports.
+  const Bytes quote = make_udp(kPublic1, Seen(sent).sport, kServer, 53,
+                               text("x"), {.options = Bytes(40, 1)});
+  for (std::size_t size = 20; size < 68; size++) {
+    CHECK(w.outside(make_icmp(kServer, kPublic1, 3, 3, 0, first(quote, size)))
+              .empty());
+  }
+  CHECK_EQ(
+      w.outside(make_icmp(kServer, kPublic1, 3, 3, 0, first(quote, 68))).size(),
+      1u);
   // Shorter than an ICMP header, and honest about it.
   for (std::size_t size = 0; size < 8; size++) {
     CHECK(w.outside(make_ip(kServer, kPublic1, kIcmp, Bytes(size, 3))).empty());
@@ -245,6 +255,29 @@ TEST("mtu: too big and not to be fragmented is reported with our MTU") {
   CHECK_EQ(out[0].ip.size(), 576u);
   CHECK_EQ(w.outside(make_udp(kServer, 5, kAip, 6, Bytes(1422, 7))).size(), 1u);
   CHECK(w.outside(make_udp(kServer, 5, kAip, 6, Bytes(1422, 7)))[0].inside);
+}
+
+TEST("mtu: M1 what is configured holds, to the byte, for flows and entries") {
+  for (const std::uint16_t mtu : {std::uint16_t{576}, std::uint16_t{8950}}) {
+    EngineConfig config = World::small();
+    config.inner_mtu = mtu;
+    World w(config);
+    w.add_aip(kHostB);
+    const Seen sent(w.inside(make_udp(kHostA, 6, kServer, 5))[0].ip);
+    const std::pair<Ip4, std::uint16_t> targets[] = {{kPublic1, sent.sport},
+                                                     {kAip, 6}};
+    for (const auto& [ip, port] : targets) {
+      const std::size_t most = mtu - 28u;
+      for (int i = 0; i < 2; i++) {
+        CHECK(w.outside(make_udp(kServer, 5, ip, port, Bytes(most)))[0].inside);
+        w.now += 1000;
+        const auto told =
+            w.outside(make_udp(kServer, 5, ip, port, Bytes(most + 1)));
+        CHECK(!told[0].inside);
+        CHECK_EQ(get16(&Seen(told[0].ip).payload[6]), mtu);
+      }
+    }
+  }
 }
 
 TEST("mtu: too big and open to it is cut into fragments that fit") {

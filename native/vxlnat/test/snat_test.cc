@@ -225,6 +225,25 @@ TEST("snat: a moved instance is found at its new node in mid-flow") {
   const auto back = w.outside(make_udp(kServer, 53, kPublic1, sent.sport));
   CHECK_EQ(back[0].to.dst_ip, kNode + 7);
   CHECK_EQ(back[0].dst_mac, 0x020202020202u);
+  const Bytes answer = make_udp(kServer, 53, kPublic1, sent.sport);
+  CHECK(w.apply(RemoveRemote{1, kHostA}) == nullptr);
+  CHECK(w.outside(answer).empty());
+  CHECK(w.apply(SetRemote{1, kHostA, kHostMac, kNode, 4789}) == nullptr);
+  CHECK_EQ(w.take().size(), 1u);
+  CHECK_EQ(w.outside(answer)[0].to.dst_ip, kNode);
+  // The flow remembers a record that is another instance's now.
+  Ip4 node = kNode + 8;
+  for (const auto& [vnet, ip] : {std::pair<Vni, Ip4>{1, ip4(10, 4, 4, 77)},
+                                 std::pair<Vni, Ip4>{2, kHostA}}) {
+    CHECK(w.apply(RemoveRemote{1, kHostA}) == nullptr);
+    CHECK(w.apply(SetRemote{vnet, ip, 0x030303030303, kNode, 4789}) == nullptr);
+    CHECK(w.outside(answer).empty());
+    CHECK(w.apply(SetRemote{1, kHostA, 0x040404040404, node, 4789}) == nullptr);
+    CHECK_EQ(w.take()[0].to.dst_ip, node);
+    CHECK_EQ(w.outside(answer)[0].to.dst_ip, node);
+    CHECK_EQ(w.outside(answer)[0].dst_mac, 0x040404040404u);
+    node++;
+  }
 }
 
 TEST("snat: removing a rule ends its flows and only its flows") {

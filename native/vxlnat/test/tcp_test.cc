@@ -217,21 +217,50 @@ TEST("tcp: rst_on_unknown answers the inside, but never a RST") {
 
 TEST("tcp: everything but addresses, ports, checksum and TTL is untouched") {
   World w;
-  Bytes packet =
-      make_tcp(kHostA, 5000, kServer, 80, kSyn | 0xc0, text("early"));
-  packet[32] |= 0x0f;  // reserved bits
-  put16(&packet[36], 0);
-  put16(&packet[36],
-        checksum(&packet[20], packet.size() - 20,
-                 pseudo_sum(kHostA, kServer, kTcp, packet.size() - 20)));
-  const auto out = w.inside(packet);
-  Bytes got = out[0].ip;
-  CHECK_EQ(got.size(), packet.size());
-  for (const std::size_t i :
-       {8u, 10u, 11u, 12u, 13u, 14u, 15u, 20u, 21u, 36u, 37u}) {
-    got[i] = packet[i];
+  // Every field has a value; both ways, by the long way and by the short.
+  const auto odd = [](Bytes packet) {
+    packet[1] = 0xb9;            // DS field and a congestion mark
+    put16(&packet[34], 12345);   // window
+    put16(&packet[38], 0x2211);  // urgent pointer
+    packet[32] = 0x8f;           // twelve bytes of options, reserved bits
+    packet[33] |= 0xe0;          // CWR, ECE, URG
+    const Bytes options = from_hex("1305414f414f0101080a0102");
+    packet.insert(packet.begin() + 40, options.begin(), options.end());
+    put16(&packet[2], static_cast<std::uint16_t>(packet.size()));
+    put16(&packet[10], 0);
+    put16(&packet[10], checksum(packet.data(), 20));
+    put16(&packet[36], 0);
+    const Seen seen(packet);
+    put16(&packet[36],
+          checksum(&packet[20], packet.size() - 20,
+                   pseudo_sum(seen.src, seen.dst, kTcp, packet.size() - 20)));
+    return packet;
+  };
+  const auto same = [](const Bytes& packet, Bytes got, std::size_t address,
+                       std::size_t port) {
+    CHECK_EQ(got.size(), packet.size());
+    CHECK_EQ(got[8], packet[8] - 1);
+    for (const std::size_t i :
+         {std::size_t{8}, std::size_t{10}, std::size_t{11}, address,
+          address + 1, address + 2, address + 3, port, port + 1,
+          std::size_t{36}, std::size_t{37}}) {
+      got[i] = packet[i];
+    }
+    CHECK_EQ(got, packet);
+  };
+  std::uint16_t port = 0;
+  for (const int flags : {kSyn + 0, kAck + 0, kAck + 0}) {
+    const auto bits = static_cast<std::uint8_t>(flags);
+    const Bytes sent =
+        odd(make_tcp(kHostA, 5000, kServer, 80, bits, text("early")));
+    const Bytes left = w.inside(sent)[0].ip;
+    same(sent, left, 12, 20);
+    port = Seen(left).sport;
+    const Bytes answer =
+        odd(make_tcp(kServer, 80, kPublic1, port,
+                     static_cast<std::uint8_t>(bits | kAck), text("late")));
+    same(answer, w.outside(answer)[0].ip, 16, 22);
   }
-  CHECK_EQ(got, packet);
 }
 
 TEST("tcp: B3 ending a flow between its packets leaves a clean table") {
