@@ -137,8 +137,9 @@ class World final : public Outbox {
   EngineConfig config_;
   std::uint32_t steps_ = 0;
 
-  // With headroom in front, and ending where the memory ends.
-  std::vector<std::uint8_t> buffer_;
+  Packet load(const Bytes& bytes);
+
+  Bytes buffer_;  // of the packet that is under way, with headroom in front
   Outs out_;
 };
 
