@@ -79,6 +79,37 @@ system('a zone is cut off: it withdraws, the other takes over', async (t) => {
   t.doesNotMatch(proxied(ZONE2), /3\.3\.3\.2/, 'it takes nothing back');
 });
 
+/** Waits until napi-nat finds zones alive or dead. */
+async function foundAs(verdict: string, ...zones: SiteZone[]): Promise<void> {
+  for (const { name, uuid } of zones) {
+    await until(
+      `${name} to be found ${verdict}`,
+      () => site.napi.zone(uuid),
+      ({ status }) => status.verdict === verdict,
+    );
+  }
+}
+
+system(
+  "napi-nat's own link is cut: all are silent, nothing moves",
+  async (t) => {
+    const before = await site.napi.publics();
+    site.plug({ name: 'head' }, 'down', ['un']);
+    await foundAs('down', ZONE1, ZONE2);
+    for (const { name, uuid } of site.zones) {
+      t.equal(
+        (await site.napi.zone(uuid)).state,
+        'up',
+        `${name} is not given up`,
+      );
+    }
+    t.deepEqual(await site.napi.publics(), before, 'nothing has moved');
+    await passBy(t, ZONE1, 'as before');
+    site.plug({ name: 'head' }, 'up', ['un']);
+    await foundAs('up', ZONE1, ZONE2);
+  },
+);
+
 system('an operator empties a zone, and deletes one', async (t) => {
   await site.act(ZONE1, 'drain');
   t.equal(await site.hear(one), ZONE1.ul3, 'drained, it keeps its work');
@@ -100,10 +131,26 @@ system('an operator empties a zone, and deletes one', async (t) => {
   t.equal(status, 409, 'the last one with work stays');
 });
 
+system('the last zone is lost: no action; who comes inherits', async (t) => {
+  const before = await site.napi.publics();
+  await site.kill(ZONE1);
+  await foundAs('down', ZONE1);
+  t.equal((await site.napi.zone(ZONE1.uuid)).state, 'up', 'no action is taken');
+  t.deepEqual(await site.napi.publics(), before, 'it keeps its work');
+  t.notOk(site.passes(one), 'and nothing passes');
+  await site.join(ZONE2);
+  await site.is(ZONE1, 'down');
+  await passBy(
+    t,
+    ZONE2,
+    'by who came, and the compute node has learnt nothing',
+  );
+});
+
 system('all of napi-nat dies: packets pass, a zone restarts', async (t) => {
   await site.napi.end();
-  await passBy(t, ZONE1, 'without napi-nat');
-  await site.kill(ZONE1);
-  site.boot(ZONE1);
-  await passBy(t, ZONE1, 'by a zone that started from its disk');
+  await passBy(t, ZONE2, 'without napi-nat');
+  await site.kill(ZONE2);
+  site.boot(ZONE2);
+  await passBy(t, ZONE2, 'by a zone that started from its disk');
 });

@@ -289,10 +289,14 @@ export class Site extends Lab {
     return this.napi.must('PUT', `/nat_zones/${zone.uuid}`, { action });
   }
 
-  /** Pulls cables of a zone out of the switch, or puts them back. */
-  plug(zone: SiteZone, state: 'up' | 'down', networks = ['un', 'ad']): void {
+  /** Pulls a machine's cables out of the switch, or puts them back. */
+  plug(
+    { name }: { name: string },
+    state: 'up' | 'down',
+    networks = ['un', 'ad'],
+  ): void {
     for (const each of networks) {
-      this.ip('switch', `link set ${zone.name}-${each} ${state}`);
+      this.ip('switch', `link set ${name}-${each} ${state}`);
     }
   }
 

@@ -185,6 +185,37 @@ test('a zone that has its UL3 back must answer there', async (t) => {
   t.equal(await state(one), 'down', 'its data path never came');
 });
 
+test("a stand-in's answers are not the zone's own", async (t) => {
+  const { ctx, monitor, alive, pass, state } = await watch(t);
+  const one = await register(ctx, 6);
+  const two = await register(ctx, 7);
+  alive.add(one);
+  alive.add(two);
+  await pass(300);
+  alive.delete(one);
+  await pass(400);
+  let progress = 0;
+  /** Both daemons speak; zone 2 knows what there was up to a position. */
+  const beating = async (ms: number, position: number) => {
+    for (let gone = 0; gone < ms; gone += 200) {
+      progress += 1;
+      monitor.heartbeat(one, beat({ progress }));
+      monitor.heartbeat(two, beat({ progress, position }));
+      await pass(200);
+    }
+  };
+  const old = ctx.store.journal.position();
+  await beating(1600, old);
+  t.equal(await state(one), 'up', 'it has its UL3 back');
+  alive.add(one);
+  await beating(400, old);
+  t.notOk(monitor.status(one)?.probe_ok, 'zone 2 may still answer there');
+  t.ok(monitor.deaf().has(one), 'it is to get no new work');
+  await beating(400, ctx.store.journal.position());
+  t.ok(monitor.status(one)?.probe_ok, 'zone 2 knows, so it is zone 1');
+  t.notOk(monitor.deaf().has(one), 'which is as good as any');
+});
+
 test('the last zone stays; a zone that joins inherits', async (t) => {
   const { ctx, alive, pass, state } = await watch(t);
   const one = await register(ctx, 6);
