@@ -16,13 +16,15 @@ import { ownNames } from './napi-names.js';
 const USAGE = `
 usage: napi-nat -f CONFIG
        napi-nat store copy FROM TO
+       napi-nat store import URL TO
 
 Serves networks, addresses, NICs, fabrics, AIPs and NAT zones over HTTP (as
 Triton's NAPI does), look-ups over SVP, and changes over the changefeed.
 
 store copy writes everything in the store FROM to the empty store TO. A store is
 a directory, or a postgres: URL (?schema=NAME when it is not "vxlnat"). Nothing
-may be running on either.
+may be running on either. store import fills TO from the NAPI at URL, which
+nobody may change meanwhile.
 
   -f, --file CONFIG  JSON configuration; see docs/napi-nat.md
   -h, --help         this text
@@ -39,8 +41,8 @@ await runMain({
   daemon: ({ positionals }) => positionals.length === 0,
   async main({ values, positionals }) {
     if (positionals.length > 0) {
-      const { runStoreCopy } = await import('./store/command.js');
-      return runStoreCopy(positionals);
+      const { runStoreCommand } = await import('./store/command.js');
+      return runStoreCommand(positionals);
     }
     const file = values['file'];
     if (typeof file !== 'string') {

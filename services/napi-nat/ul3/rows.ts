@@ -101,7 +101,11 @@ export interface RouterMove {
 /** Most mappings that one changed endpoint may carry with it. */
 export const MAX_MOVED_MAPPINGS = 10_000;
 
-function nicMapping(nic: Ul3Nic | null, network: Ul3Network): Mapping | null {
+/** What SVP has of a NIC; null for one that it does not know about. */
+export function nicMapping(
+  nic: Ul3Nic | null,
+  network: Ul3Network,
+): Mapping | null {
   if (nic === null || nic.belongs_to_type !== 'zone') return null;
   const ip = nic.ipaddr === undefined ? null : parseIpv4(nic.ipaddr);
   if (network.fabric !== true || network.vnet_id === undefined) return null;
@@ -213,7 +217,10 @@ export async function underlayChanges(
   return merged;
 }
 
-function underlayOf(nic: Ul3Nic | null): { uuid: string; at: Endpoint } | null {
+/** Where a node's endpoint is by its underlay NIC; null for any other. */
+export function underlayOf(
+  nic: Ul3Nic | null,
+): { uuid: string; at: Endpoint } | null {
   if (nic === null || nic.underlay !== true) return null;
   const ip = nic.ipaddr === undefined ? null : parseIpv4(nic.ipaddr);
   if (nic.belongs_to_type !== 'server' || ip === null) return null;
