@@ -64,12 +64,32 @@ export async function placeNic(
   const found =
     id === undefined
       ? await networkAround(ctx, input)
-      : id === 'admin'
-        ? await findGlobalNetwork(ctx, id)
-        : await findNetwork(ctx, id);
+      : await findNamed(ctx, id);
   if (found === null) return placeInPool(ctx, id as string, input);
   refuse(mismatches(ctx, input, found.value));
   return { networks: [found] };
+}
+
+/**
+ * What is wrong with the network that a request names, to be told beside other
+ * faults; alone it is `placeNic` that says it.
+ */
+export async function networkErrors(
+  ctx: NapiContext,
+  { network_uuid: id }: Pick<PlaceInput, 'network_uuid'>,
+): Promise<FieldError[]> {
+  if (id === undefined) return [];
+  const found = (await findNamed(ctx, id)) ?? (await findPool(ctx, id));
+  if (found?.value.family === 'ipv4') return [];
+  const message = found === null ? NO_NETWORK : NOT_IPV4;
+  return [invalidParameter('network_uuid', message)];
+}
+
+function findNamed(
+  ctx: NapiContext,
+  id: string,
+): Promise<StoredObject<NetworkRecord> | null> {
+  return id === 'admin' ? findGlobalNetwork(ctx, id) : findNetwork(ctx, id);
 }
 
 /** Whether a network has the NIC tag: `tag`, or `tag/vnet`. */
@@ -88,7 +108,7 @@ async function placeInPool(
   input: PlaceInput,
 ): Promise<Place> {
   const pool = (await findPool(ctx, id))?.value;
-  if (pool === undefined) throw wrongNetwork('network does not exist');
+  if (pool === undefined) throw wrongNetwork(NO_NETWORK);
   if (pool.family !== 'ipv4') throw wrongNetwork(NOT_IPV4);
   if (input.ip !== undefined) {
     const message = 'IP cannot be specified with a network pool';
@@ -128,6 +148,7 @@ async function placeInPool(
   return { networks, pool: id };
 }
 
+const NO_NETWORK = 'network does not exist';
 const NOT_IPV4 =
   'The network UUID is valid, but its address family must be IPv4';
 

@@ -4,6 +4,7 @@
 
 /** `/nics`, and NICs provisioned on a network (facts: triton-napi 5). */
 
+import type { FieldError } from '#lib/errors.js';
 import { conditional } from '#lib/http/conditional.js';
 import type { Reply, Request, Route } from '#lib/http/types.js';
 import type { StoredObject } from '#lib/store/types.js';
@@ -11,7 +12,13 @@ import type { NapiContext } from '../context.js';
 import { etagOfRecord } from '../etag.js';
 import type { NicAt } from '../nic/changes.js';
 import { createNic } from '../nic/create.js';
-import { createSpec, listSpec, updateSpec } from '../nic/input.js';
+import {
+  type CommonInput,
+  createSpec,
+  listSpec,
+  updateSpec,
+} from '../nic/input.js';
+import { networkErrors } from '../nic/place.js';
 import { getNic, listNics, showNic } from '../nic/read.js';
 import { type NicRecord, serializeNic } from '../nic/record.js';
 import { removeNic } from '../nic/remove.js';
@@ -39,9 +46,20 @@ function shown({ nic, network }: NicAt): Reply {
   };
 }
 
+/** All that is wrong at once, as NAPI's validators say it. */
+async function refuseAll(
+  ctx: NapiContext,
+  input: CommonInput,
+  errors: FieldError[],
+): Promise<void> {
+  const found = [...errors, ...(await tagErrors(ctx, input))];
+  if (found.length === 0) return;
+  refuse([...found, ...(await networkErrors(ctx, input))]);
+}
+
 async function create(ctx: NapiContext, request: Request): Promise<Reply> {
   const { input, errors } = read(request.params, createSpec);
-  refuse([...errors, ...(await tagErrors(ctx, input))]);
+  await refuseAll(ctx, input, errors);
   return shown(await createNic(ctx, input));
 }
 
@@ -60,7 +78,7 @@ async function get(ctx: NapiContext, request: Request): Promise<Reply> {
 async function update(ctx: NapiContext, request: Request): Promise<Reply> {
   await matched(ctx, request);
   const { input, errors } = read(request.params, updateSpec);
-  refuse([...errors, ...(await tagErrors(ctx, input))]);
+  await refuseAll(ctx, input, errors);
   return shown(await updateNic(ctx, () => matched(ctx, request), input));
 }
 

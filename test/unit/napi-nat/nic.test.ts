@@ -86,6 +86,22 @@ test('a NIC shows exactly its fields', async (t) => {
   t.equal((await world.call('GET', '/nics/90b8d0ffffff')).status, 404);
 });
 
+test('all that is wrong with a NIC is said at once', async (t) => {
+  const world = await startWorld(t, { nat_reform: false });
+  const nic = await world.must('POST', '/nics', WHOSE);
+  const wrong = { network_uuid: uuidOf(5, 9), nic_tag: 'none', model: 5 };
+  const faultsOf = async (method: string, path: string) => {
+    const answer = await world.call(method, path, wrong);
+    t.equal(answer.status, 422, `${method} ${path}`);
+    const { errors } = answer.body as { errors: { field: string }[] };
+    return errors.map(({ field }) => field);
+  };
+  const own = ['belongs_to_type', 'belongs_to_uuid'];
+  const both = ['model', 'network_uuid', 'nic_tag'];
+  t.deepEqual(await faultsOf('POST', '/nics'), [...own, ...both, 'owner_uuid']);
+  t.deepEqual(await faultsOf('PUT', `/nics/${nic['mac']}`), both);
+});
+
 test('what is wrong with a NIC is said by field', async (t) => {
   const world = await startWorld(t, { nat_reform: false });
   const { uuid } = await addFabric(world, OWNER, 2, '10.1.1.0/24');
