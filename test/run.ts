@@ -8,7 +8,7 @@
  *
  *   node dist/test/run.js [--native COMMAND] [--only TEXT]
  *
- * Files run two at a time, the native engine's tests being one of them, those
+ * Files run three at a time, the native engine's tests being one of them, those
  * that take longest first. System tests run only as root, since they make
  * network namespaces; those of routing protocols run beside everything else.
  * The native engine's tests are one command: its `ok`/`not ok` lines count when
@@ -43,6 +43,8 @@ interface Outcome {
 /** Ends what hangs; no file comes near it, however busy the machine. */
 const FILE_LIMIT_MS = 600_000;
 const NATIVE_LIMIT_MS = 1_800_000;
+/** For two cores: a file that waits leaves its own to the third. */
+const AT_ONCE = 3;
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
 const HERE = dirname(fileURLToPath(import.meta.url));
 
@@ -216,7 +218,10 @@ async function main(): Promise<void> {
     ...asRoot.filter((job) => !isRouting(job)),
     ...others.flatMap((folder) => jobsIn(folder, only)),
   ];
-  const outcomes = [...(await runAll(jobs, 2, groups)), ...(await beside)];
+  const outcomes = [
+    ...(await runAll(jobs, AT_ONCE, groups)),
+    ...(await beside),
+  ];
   if (!isRoot && system.length > 0) {
     process.stdout.write(`skip ${system.length} system tests: not root\n`);
   }
