@@ -49,10 +49,10 @@ export interface SvpClient {
   /** Which MAC has an IP, and where it is. */
   vl3(vnet: number, ip: Ipv4): Promise<Vl3Answer>;
   /**
-   * Shootdowns for the node with this underlay IP.
+   * Shootdowns for the node with this underlay IP; null when there is none.
    * @param maxBytes longest answer to accept, 1024 as varpd unless told
    */
-  logRequest(ip: Ipv4, maxBytes?: number): Promise<LogRecord[]>;
+  logRequest(ip: Ipv4, maxBytes?: number): Promise<LogRecord[] | null>;
   /** Removes shootdowns that were acted on. */
   logRemove(ids: string[]): Promise<void>;
   ping(): Promise<void>;
@@ -98,7 +98,7 @@ export function createSvpClient(options: SvpClientOptions): SvpClient {
     },
     async logRequest(ip, maxBytes = LOG_REQUEST_BYTES) {
       const a = await ask({ op: 'log_req', count: maxBytes, ip }, 'log_ack');
-      return found(a.status) ? a.records : [];
+      return found(a.status) ? a.records : null;
     },
     async logRemove(ids) {
       const a = await ask({ op: 'log_rm', ids }, 'log_rm_ack');

@@ -73,7 +73,7 @@ export function createLogLoop(options: LogLoopOptions): LogLoop {
       options.underlayIp,
       options.maxBytes,
     );
-    const done = await Promise.all(records.map(act));
+    const done = await Promise.all((records ?? []).map(act));
     const ids = done.filter((id) => id !== null);
     if (ids.length > 0) await client.logRemove(ids);
     return ids.length > 0;

@@ -103,13 +103,17 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   log: ([node, ...rest]) => {
     const wanted = ip(node);
     noMore(rest);
-    return async (client) => listed(await client.logRequest(wanted), 'waiting');
+    return async (client) => {
+      const records = await client.logRequest(wanted);
+      return records === null ? NOT_FOUND : listed(records, 'waiting');
+    };
   },
   'log-rm': ([node, ...rest]) => {
     const wanted = ip(node);
     noMore(rest);
     return async (client) => {
       const records = await client.logRequest(wanted);
+      if (records === null) return NOT_FOUND;
       if (records.length > 0) await client.logRemove(records.map((r) => r.id));
       return listed(records, 'removed');
     };

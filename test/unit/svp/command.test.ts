@@ -36,7 +36,7 @@ async function server(t: Test) {
       vl2: async (vnet, mac) => (vnet === 7 && mac === MAC ? UL3 : null),
       vl3: async (vnet, ip) =>
         vnet === 7 && ip === IP ? { ...UL3, mac: MAC } : null,
-      logRequest: async (ip) => (ip === UL3.ip ? records : []),
+      logRequest: async (ip) => (ip === UL3.ip ? records : null),
       logRemove: async (ids) => {
         records = records.filter(({ id }) => !ids.includes(id));
       },
@@ -96,6 +96,10 @@ test('what each command prints', async (t) => {
     [
       ['log', '192.168.12.6'],
       [0, '0 waiting\n'],
+    ],
+    [
+      ['log', '192.168.12.7'],
+      [1, 'not found\n'],
     ],
     [
       ['vl3', '7', '10.4.4'],

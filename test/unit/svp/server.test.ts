@@ -110,10 +110,10 @@ test('pipelined requests are answered in their order', async (t) => {
 test('a LOG_ACK is never longer than the client said', async (t) => {
   const { server, port } = await start();
   const one = client(port);
-  t.equal((await one.logRequest(NODE)).length, 31, '31 records fit 1024');
-  t.equal((await one.logRequest(NODE, 35)).length, 0);
-  t.equal((await one.logRequest(NODE, 36)).length, 1);
-  t.deepEqual(await one.logRequest(UL3), [], 'an unknown node has no log');
+  t.equal((await one.logRequest(NODE))?.length, 31, '31 records fit 1024');
+  t.equal((await one.logRequest(NODE, 35))?.length, 0);
+  t.equal((await one.logRequest(NODE, 36))?.length, 1);
+  t.equal(await one.logRequest(UL3), null, 'an unknown node has no log');
   one.close();
   await server.close();
 });
