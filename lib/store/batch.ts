@@ -20,20 +20,30 @@ import type {
 /** Requests after which others get a turn: a large batch must not stop them. */
 const TURN = 64;
 
+/** What a put did. */
+export interface Written {
+  etag: string;
+  /** The object's `_id`. */
+  id: number;
+  /** Whether there was an object before. */
+  update: boolean;
+}
+
 /** A transaction of either engine, as a batch sees it. */
 export interface Target {
-  /** @returns the new etag */
+  /** @param json the value's text */
   put(
     bucket: string,
     key: string,
     json: string,
     condition: EtagCondition,
-  ): string | Promise<string>;
+  ): Written | Promise<Written>;
+  /** @returns the `_id` that the object had */
   remove(
     bucket: string,
     key: string,
     condition: EtagCondition,
-  ): void | Promise<void>;
+  ): number | Promise<number>;
   /** @throws StoreError EtagConflictError */
   check(
     bucket: string,
@@ -155,7 +165,8 @@ export function preparePut(
   if (typeof key !== 'string' || key === '') {
     throw new TypeError('a key must be text');
   }
-  return async (target) => ({
-    etag: await target.put(bucket, key, json, condition),
-  });
+  return async (target) => {
+    const { etag } = await target.put(bucket, key, json, condition);
+    return { etag };
+  };
 }

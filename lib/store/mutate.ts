@@ -8,7 +8,7 @@
  * nothing else writes them.
  */
 
-import type { Target } from './batch.js';
+import type { Target, Written } from './batch.js';
 import {
   type Bucket,
   indexOn,
@@ -35,7 +35,6 @@ import {
 /**
  * Creates or replaces an object.
  * @param json the value's text, taken when the caller asked
- * @returns its etag
  * @throws StoreError EtagConflictError, UniqueAttributeError,
  *   InvalidIndexTypeError
  */
@@ -45,7 +44,7 @@ export function putObject(
   key: string,
   json: string,
   condition: EtagCondition,
-): string {
+): Written {
   const old = fetchRecord(txn, bucket, key);
   checkEtag(bucket.name, key, condition, old?._etag ?? null);
   const object: StoredObject = {
@@ -57,11 +56,12 @@ export function putObject(
     _mtime: txn.now,
   };
   save(txn, bucket, object, old);
-  return object._etag;
+  return { etag: object._etag, id: object._id, update: old !== null };
 }
 
 /**
  * Deletes an object; a null condition is not checked, as in moray.
+ * @returns the `_id` that it had
  * @throws StoreError ObjectNotFoundError, EtagConflictError
  */
 export function deleteObject(
@@ -69,11 +69,12 @@ export function deleteObject(
   bucket: Bucket,
   key: string,
   condition: EtagCondition,
-): void {
+): number {
   const old = fetchRecord(txn, bucket, key);
   if (old === null) throw objectNotFound(bucket.name, key);
   checkEtag(bucket.name, key, condition ?? undefined, old._etag);
   forget(txn, bucket, old);
+  return old._id;
 }
 
 /** A transaction as a batch sees it. */

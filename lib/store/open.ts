@@ -47,6 +47,7 @@ import { clearForgotten, openJournal, storedPosition } from './journal.js';
 import { ABOVE, META, prefixRange } from './keys.js';
 import { type ReadStatistics, readAll, type Writes } from './reader.js';
 import { createStore } from './store.js';
+import type { BucketTriggers } from './trigger.js';
 import type { Store } from './types.js';
 import { createWriter, type Writer } from './writer.js';
 
@@ -61,6 +62,7 @@ export interface LevelStoreOptions {
    * under the system's temporary one, never waiting for the disk.
    */
   memory?: boolean;
+  triggers?: BucketTriggers;
   /** Empties what a copy left unfinished, instead of refusing to open it. */
   emptyUnfinished?: boolean;
 }
@@ -120,8 +122,13 @@ function assemble(
       journal.committed(entries, writes);
     },
   );
-  const store = createStore(database, writer, hints, journal.journal, () =>
-    clearDropped(database),
+  const store = createStore(
+    database,
+    writer,
+    hints,
+    journal.journal,
+    options.triggers ?? {},
+    () => clearDropped(database),
   );
   let closing: Promise<void> | null = null;
   async function close(): Promise<void> {

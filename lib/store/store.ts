@@ -17,7 +17,6 @@ import { findGap, type GapHints } from './gap.js';
 import { bucketKey, idRange, prefixRange } from './keys.js';
 import {
   deleteMany,
-  deleteObject,
   objectNotFound,
   reindexObjects,
   restoreImage,
@@ -28,6 +27,7 @@ import { find } from './query.js';
 import { pages, type Reader, readAll } from './reader.js';
 import { fetchRecord } from './record.js';
 import type { Transaction } from './transaction.js';
+import { type BucketTriggers, withTriggers } from './trigger.js';
 import type {
   BucketConfig,
   FindResult,
@@ -69,11 +69,12 @@ export function createStore(
   writer: Writer,
   hints: GapHints,
   journal: Journal,
+  triggers: BucketTriggers,
   clear: () => Promise<void>,
 ): Omit<Store, 'close'> {
   return {
     ...bucketOperations(database, writer, clear),
-    ...objectOperations(database, writer, hints),
+    ...objectOperations(database, writer, hints, triggers),
     // Nobody else has it open.
     tell: () => {},
     onTold: () => () => {},
@@ -145,7 +146,9 @@ function objectOperations(
   database: Database,
   writer: Writer,
   hints: GapHints,
+  triggers: BucketTriggers,
 ): ObjectOperations {
+  const target = (txn: Transaction) => withTriggers(targetOf(txn), triggers);
   return {
     async getObject<T>(bucket: string, key: string) {
       const found = requireBucket(database.reader, bucket);
@@ -155,12 +158,11 @@ function objectOperations(
     },
     async putObject(bucket, key, value, options) {
       const put = preparePut(bucket, key, value, options);
-      return writer.run((txn) => put(targetOf(txn)));
+      return writer.run((txn) => put(target(txn)));
     },
-    delObject: (bucket, key, options) =>
-      writer.run((txn) =>
-        deleteObject(txn, requireBucket(txn, bucket), key, options?.etag),
-      ),
+    async delObject(bucket, key, options) {
+      await writer.run((txn) => target(txn).remove(bucket, key, options?.etag));
+    },
     async findObjects<T>(bucket: string, filter: string, options = {}) {
       const result = await database.consistently((reader) =>
         find(reader, requireBucket(reader, bucket), filter, options),
@@ -177,7 +179,7 @@ function objectOperations(
       writer.run((txn) => deleteMany(txn, requireBucket(txn, bucket), filter)),
     async batch(requests, events = []) {
       const batch = prepareBatch(requests, events);
-      return writer.run((txn) => batch(targetOf(txn)));
+      return writer.run((txn) => batch(target(txn)));
     },
     restore: (image) => writer.run((txn) => restoreImage(txn, image)),
     findGap: (bucket, field, from, to) =>

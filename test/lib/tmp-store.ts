@@ -8,6 +8,7 @@ import test, { type Test } from 'tape';
 import type { Clock } from '#lib/clock.js';
 import { type LevelStore, openLevelStore } from '#lib/store/open.js';
 import { openPostgresStore } from '#lib/store/postgres/open.js';
+import type { BucketTriggers } from '#lib/store/trigger.js';
 import {
   isStoreError,
   type Store,
@@ -35,6 +36,12 @@ export function onEachEngine(
   }
 }
 
+/** What a test may ask of either engine when it opens a store. */
+interface More {
+  emptyUnfinished?: true;
+  triggers?: BucketTriggers;
+}
+
 /**
  * Where a store can be opened, closed and opened again.
  * @returns opens it; the test closes what it opened
@@ -42,7 +49,7 @@ export function onEachEngine(
 export async function reopenable(
   t: Test,
   clock: Clock = manualClock(),
-): Promise<(more?: { emptyUnfinished: true }) => Promise<Store>> {
+): Promise<(more?: More) => Promise<Store>> {
   if (engines.get(t) === 'postgres') {
     const address = await freshAddress();
     return (more) => openPostgresStore(address, { clock, ...more });

@@ -35,6 +35,7 @@ import type { Clock } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
 import { META } from '../keys.js';
 import { FORMAT, UNFINISHED } from '../open.js';
+import type { BucketTriggers } from '../trigger.js';
 import type { Store } from '../types.js';
 import { createCatalog } from './catalog.js';
 import {
@@ -53,6 +54,8 @@ import { createWriter, LOCK, type Writer } from './writer.js';
 export interface PostgresStoreOptions {
   clock: Clock;
   log?: Logger;
+  /** Alike in all processes that have the store open. */
+  triggers?: BucketTriggers;
   /** As for the embedded engine. */
   emptyUnfinished?: boolean;
 }
@@ -67,7 +70,7 @@ export async function openPostgresStore(
   options: PostgresStoreOptions,
 ): Promise<Store> {
   const { url, schema = DEFAULT_SCHEMA } = address;
-  const { clock, log } = options;
+  const { clock, log, triggers = {} } = options;
   try {
     await prepare(url, schema, options.emptyUnfinished === true);
   } catch (error) {
@@ -97,7 +100,7 @@ export async function openPostgresStore(
     await readers.end();
   }
   return {
-    ...createStore({ schema, readers, catalog, writer, journal }),
+    ...createStore({ schema, readers, catalog, writer, journal, triggers }),
     tell: (text) => follow.tell(text),
     onTold: (listener) => follow.onTold(listener),
     close() {

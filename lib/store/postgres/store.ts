@@ -8,6 +8,7 @@ import { prepareBatch, preparePut } from '../batch.js';
 import { describe, requireBucket } from '../bucket.js';
 import { encodeText } from '../keys.js';
 import { objectNotFound } from '../mutate.js';
+import { type BucketTriggers, withTriggers } from '../trigger.js';
 import type {
   BatchRequest,
   BucketInfo,
@@ -22,7 +23,7 @@ import { type Link, quoted } from './connection.js';
 import { find } from './find.js';
 import { findGap, type GapMemory } from './gap.js';
 import { objectOf, SELECTED, tableOf } from './tables.js';
-import type { Touch } from './work.js';
+import type { Touch, Work } from './work.js';
 import type { Writer } from './writer.js';
 
 /** What the operations stand on. */
@@ -32,6 +33,7 @@ export interface Parts {
   catalog: Catalog;
   writer: Writer;
   journal: Journal;
+  triggers: BucketTriggers;
 }
 
 /** @returns the store without `close` and such, which belong to whoever opened it */
@@ -141,18 +143,20 @@ type WriteOperations = Pick<
   | 'batch'
 >;
 
-function writeOperations({ writer }: Parts): WriteOperations {
+function writeOperations({ writer, triggers }: Parts): WriteOperations {
+  const target = (work: Work) => withTriggers(work, triggers);
   return {
     restore: (image) => writer.run((work) => work.restore(image)),
     async putObject(bucket, key, value, options) {
       const put = preparePut(bucket, key, value, options);
       const touches = touchesOf([{ bucket, key, value }]);
-      return writer.run(put, { touches });
+      return writer.run((work) => put(target(work)), { touches });
     },
-    delObject: (bucket, key, options) =>
-      writer.run((work) => work.remove(bucket, key, options?.etag), {
-        touches: [{ bucket, key }],
-      }),
+    async delObject(bucket, key, options) {
+      const remove = async (work: Work) =>
+        target(work).remove(bucket, key, options?.etag);
+      await writer.run(remove, { touches: [{ bucket, key }] });
+    },
     async updateObjects(bucket, fields, filter) {
       const fixed = structuredClone(fields);
       return writer.run((work) => work.update(bucket, fixed, filter), {
@@ -167,7 +171,7 @@ function writeOperations({ writer }: Parts): WriteOperations {
       const batch = prepareBatch(requests, events);
       const searches = requests.some((request) => 'filter' in request);
       const touches = touchesOf(requests);
-      return writer.run(batch, { touches, searches });
+      return writer.run((work) => batch(target(work)), { touches, searches });
     },
   };
 }

@@ -9,7 +9,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import type { Target } from '../batch.js';
+import type { Target, Written } from '../batch.js';
 import { checkEtag, etagOf, updateEtag } from '../etag.js';
 import { META, nextIdKey } from '../keys.js';
 import {
@@ -133,7 +133,7 @@ export class Work implements Target {
     key: string,
     json: string,
     condition: EtagCondition,
-  ): Promise<string> {
+  ): Promise<Written> {
     const held = await this.#hold(name);
     const old = await this.#row(held, key);
     checkEtag(name, key, condition, old?.object._etag ?? null);
@@ -148,19 +148,20 @@ export class Work implements Target {
       _mtime: this.now,
     };
     await this.#save(held, { object, columns }, old);
-    return object._etag;
+    return { etag: object._etag, id: object._id, update: old !== null };
   }
 
   async remove(
     name: string,
     key: string,
     condition: EtagCondition,
-  ): Promise<void> {
+  ): Promise<number> {
     const held = await this.#hold(name);
     const old = await this.#row(held, key);
     if (old === null) throw objectNotFound(name, key);
     checkEtag(name, key, condition ?? undefined, old.object._etag);
     held.forget(old);
+    return old.object._id;
   }
 
   async check(

@@ -16,3 +16,4 @@ import './conformance/pages.js';
 import './conformance/query.js';
 import './conformance/range.js';
 import './conformance/reopen.js';
+import './conformance/trigger.js';
