@@ -19,6 +19,9 @@ const DATE = /^(?:[-+]00)?\d+-\d+-\d+T\d+:\d+:\d+(?:\.\d+)?Z$/;
 const DECIMAL = /^-?\d+(?:\.\d+)?$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** For the bits of one number at a time. */
+const BITS = new DataView(new ArrayBuffer(8));
+
 /** The type of an index's elements. */
 export function elementType(type: IndexType): ScalarIndexType {
   return (type.startsWith('[') ? type.slice(1, -1) : type) as ScalarIndexType;
@@ -109,12 +112,17 @@ function encodeNumber(value: unknown): string | null {
   const number =
     typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isFinite(number)) return null;
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, number + 0);
-  const bits = view.getBigUint64(0);
-  const negative = bits >> 63n === 1n;
-  const turned = negative ? bits ^ 0xffffffffffffffffn : bits | (1n << 63n);
-  return turned.toString(16).padStart(16, '0');
+  BITS.setFloat64(0, number + 0);
+  const high = BITS.getUint32(0);
+  const low = BITS.getUint32(4);
+  // A negative one has all bits turned, any other its sign alone.
+  return number < 0
+    ? hexWord(~high >>> 0) + hexWord(~low >>> 0)
+    : hexWord((high | 0x80000000) >>> 0) + hexWord(low);
+}
+
+function hexWord(word: number): string {
+  return word.toString(16).padStart(8, '0');
 }
 
 function encodeDecimal(text: string): string | null {
