@@ -22,7 +22,11 @@ import type {
   Operation,
 } from './engine.js';
 import type { FollowStatus } from './follow.js';
-import type { HeartbeatStatus, Watch } from './heartbeat.js';
+import {
+  announcedShown,
+  type HeartbeatStatus,
+  type Watch,
+} from './heartbeat.js';
 import type { Hottest } from './look/hottest.js';
 import { lookRoutes } from './look/routes.js';
 import { natReply } from './mapping.js';
@@ -159,7 +163,7 @@ function health(view: AdminView): Reply {
       digest: reconcile.digest,
       rules: view.applied.rules.size,
       one_to_ones: view.applied.entries.size,
-      announced: [...view.applied.announced].sort(),
+      announced: announcedShown(view.applied.announced),
       ul3s: [...view.applied.ul3s].sort(),
       bgp: view.bgp?.status() ?? null,
       uptime_ms: Math.round(view.uptimeMs()),

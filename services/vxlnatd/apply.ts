@@ -29,6 +29,8 @@ export interface Failure {
 
 /** The most operations in one call: bounds the pause of the packet worker. */
 const CHUNK = 1024;
+/** The most kernel steps in one call, which starts a process. */
+const OS_CHUNK = 8192;
 
 async function runEngine(
   engine: Engine,
@@ -58,7 +60,7 @@ function runs(steps: Step[]): Step[][] {
     if (
       last !== undefined &&
       first !== undefined &&
-      last.length < CHUNK &&
+      last.length < (isEngineStep(step) ? CHUNK : OS_CHUNK) &&
       isEngineStep(first) === isEngineStep(step)
     ) {
       last.push(step);

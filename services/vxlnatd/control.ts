@@ -23,7 +23,11 @@ import { LazySaver } from './durable.js';
 import type { StatsDto } from './engine.js';
 import { Guard } from './fence/guard.js';
 import { type Fetched, Follower } from './follow.js';
-import { HeartbeatLoop, type HeartbeatStatus } from './heartbeat.js';
+import {
+  announcedShown,
+  HeartbeatLoop,
+  type HeartbeatStatus,
+} from './heartbeat.js';
 import { leisurely } from './leisurely.js';
 import type { ReconcileStatus } from './reconcile.js';
 import { fileSnapshots, readWorld, type Snapshots } from './snapshot.js';
@@ -40,9 +44,6 @@ const RESOURCES: Readonly<Record<string, string[]>> = {
 
 /** How long a snapshot may make us wait for its next bytes. */
 const DATAPLANE_MS = 120_000;
-
-/** A heartbeat that is too long would be refused, and the lease be lost. */
-const ANNOUNCED_SHOWN = 1000;
 
 export interface ControlOptions {
   config: Config;
@@ -258,11 +259,7 @@ export class ControlPlane {
     const { stats, status, announced } = this.#options;
     const { progress, flows } = stats();
     const { position, digest } = status();
-    const shown: string[] = [];
-    for (const ip of announced()) {
-      if (shown.length === ANNOUNCED_SHOWN) break;
-      shown.push(ip);
-    }
+    const shown = announcedShown(announced());
     return { progress, flows, position, digest, announced: shown };
   }
 }

@@ -23,6 +23,19 @@ const STALL_MS = 3000;
 const LEASE_BEATS = 5;
 const LEASE_MIN_MS = 1000;
 
+/** A heartbeat that is too long would be refused, and the lease be lost. */
+const SHOWN = 1000;
+
+/** The public IPs announced; of very many a thousand. */
+export function announcedShown(ips: Iterable<string>): string[] {
+  const shown: string[] = [];
+  for (const ip of ips) {
+    if (shown.length === SHOWN) break;
+    shown.push(ip);
+  }
+  return shown.sort();
+}
+
 /** Watches a counter that rises while its owner is alive. */
 export class Watch {
   readonly #progress: () => number;

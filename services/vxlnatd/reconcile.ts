@@ -81,6 +81,9 @@ export interface ReconcileOptions {
   retryMs?: number;
 }
 
+/** A pass of so many steps is worth a line of the log. */
+const MANY = 10_000;
+
 function overwrite(set: Set<string>, seen: Set<string>): boolean {
   const same = set.size === seen.size && [...set].every((ip) => seen.has(ip));
   if (same) return false;
@@ -210,17 +213,23 @@ export class Reconciler {
   }
 
   async #pass(): Promise<void> {
-    const { source, log, onPass } = this.#options;
+    const { source, log, clock, onPass } = this.#options;
     const goal = source.position();
     if (this.#dirty || this.#failures.length > 0) {
       this.#dirty = false;
       const steps = this.#plan();
+      const began = clock.monotonic();
+      if (steps.length >= MANY) {
+        log.info({ steps: steps.length, position: goal }, 'pass begins');
+      }
       this.#failures = await this.#apply(steps);
       this.#passes += 1;
       this.#steps += steps.length;
       this.#report(this.#failures);
       if (steps.length > 0) {
-        log.debug({ steps: steps.length, position: goal }, 'pass');
+        const ms = Math.round(clock.monotonic() - began);
+        const level = steps.length >= MANY ? 'info' : 'debug';
+        log[level]({ steps: steps.length, position: goal, ms }, 'pass');
         onPass?.(steps);
       }
     }

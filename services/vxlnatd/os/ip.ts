@@ -19,8 +19,8 @@ export interface IpResult {
 /** Runs `ip` with arguments and, for a batch, its standard input. */
 export type RunIp = (args: string[], input?: string) => Promise<IpResult>;
 
-/** A run that takes longer than this is killed: netlink answers at once. */
-const TIMEOUT_MS = 10_000;
+/** A run that takes longer is killed: a thousand routes are 15 ms of work. */
+const TIMEOUT_MS = 30_000;
 
 /**
  * The system's `ip`. Never throws: one that cannot be started has status 127

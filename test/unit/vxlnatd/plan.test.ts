@@ -79,6 +79,32 @@ test('a plan leads from any world to any other, and then is empty', async (t) =>
   t.pass('300 seeds of 4 worlds');
 });
 
+test('kernel steps go out many at a time, operations a few', async (t) => {
+  const calls: number[] = [];
+  const engine = new FakeEngine();
+  const honest = engine.apply.bind(engine);
+  engine.apply = async (operations) => {
+    calls.push(operations.length);
+    return honest(operations);
+  };
+  const kernel = {
+    run: async (steps: OsStep[]) => {
+      calls.push(steps.length);
+      return steps.map(() => null);
+    },
+  };
+  const ips = Array.from(
+    { length: 3000 },
+    (_, n) => `3.0.${n >> 8}.${n & 255}`,
+  );
+  const none = nothingApplied();
+  const desired = { ...none, routed: new Set(ips), ul3s: new Set(ips) };
+  const steps = plan(desired, none);
+  await applySteps(engine, kernel as never, steps, none, createRunningDigest());
+  t.deepEqual(calls, [3000, 1024, 1024, 952]);
+  t.equal(none.routed.size, 3000);
+});
+
 test('a replayed or older change alters nothing', (t) => {
   const random = generator(7);
   const world = worldOf({ ...randomDataplane(random), position: 10 });
