@@ -25,6 +25,7 @@ import {
   uuidOf,
   zoneState,
 } from '#test/nat-world.js';
+import { freshAddress } from '#test/postgres.js';
 import { temporaryDirectory } from '#test/tmp.js';
 import { until } from '#test/until.js';
 
@@ -174,6 +175,19 @@ test('what a NAPI has is taken over', async (t) => {
     () => world.must('GET', path),
     (network) => network['nat_reform_public'] !== '',
   );
+});
+
+test('so it is into PostgreSQL', async (t) => {
+  const old = await startWorld(t, { nat_reform: false });
+  await furnish(old);
+  const before = await shown(old);
+  const { url, schema } = await freshAddress();
+  const { status, said } = await importFrom(old.url, `${url}?schema=${schema}`);
+  t.equal(status, 0, said);
+  await old.stop();
+  const config = { store: { postgres: { url, schema } } };
+  const world = await startWorld(t, { nat_reform: false, config });
+  t.deepEqual(await shown(world), before);
 });
 
 /** A NAPI that shows one thing and fails at the next. */
