@@ -10,6 +10,7 @@
 
 import { gzipSync } from 'node:zlib';
 import type { Rng } from '../rng.js';
+import type { RawAnswer } from './raw.js';
 import {
   BODIES,
   FORM_TYPE,
@@ -45,6 +46,8 @@ export interface Attack {
   rest?: string;
   /** Whether it may be done: what is wrong with it may not matter. */
   may: boolean;
+  /** What is wrong with its answer besides; null when nothing is. */
+  judge?(answer: RawAnswer): string | null;
 }
 
 /** The request as it goes on the wire. */

@@ -4,7 +4,7 @@
 
 /**
  * A fuzz run over HTTP, the same for every service: each call with each of its
- * fields spoiled, then attacks by chance. An answer is below 500, an error has
+ * fields spoiled, attacks of the service's own, then attacks by chance. An answer is below 500, an error has
  * its code and message, and whoever was refused has changed nothing.
  *
  * SEED=... repeats a run, RUNS=... makes it as many times as long.
@@ -23,7 +23,8 @@ import {
 } from './attacks.js';
 import { exchange, type RawAnswer } from './raw.js';
 
-export type { Call } from './attacks.js';
+export type { Attack, Call } from './attacks.js';
+export type { RawAnswer } from './raw.js';
 
 /** A service with things in it. */
 export interface Target {
@@ -31,6 +32,8 @@ export interface Target {
   calls: readonly Call[];
   /** Everything that a request could change, as text. */
   digest(): Promise<string>;
+  /** Attacks that only somebody who knows the service thinks of. */
+  more?(rng: Rng): Attack[];
   /** Headers that make a request an honest one's, such as a signature. */
   sign?(method: string, url: string): Record<string, string>;
 }
@@ -63,7 +66,8 @@ export async function fuzzHttp(t: Test, options: FuzzOptions): Promise<void> {
   }
 }
 
-function planned(rng: Rng, { calls }: Target, options: FuzzOptions): Attack[] {
+function planned(rng: Rng, target: Target, options: FuzzOptions): Attack[] {
+  const { calls } = target;
   const fields = calls.flatMap((call) =>
     call.fields.map((field) => badField(rng, call, field)),
   );
@@ -78,7 +82,8 @@ function planned(rng: Rng, { calls }: Target, options: FuzzOptions): Attack[] {
     if (kind < 0.75) return badFraming(rng, call);
     return oddRequest(rng, call);
   });
-  return rng.shuffle([...fields, ...byChance]);
+  const own = target.more?.(rng) ?? [];
+  return rng.shuffle([...fields, ...own, ...byChance]);
 }
 
 interface Outcome {
@@ -137,6 +142,8 @@ async function attack(
 function wrongOf(outcome: Outcome): string[] {
   const { attack: made, answer } = outcome;
   if (!made.may && !isRefused(outcome)) return [`${told(outcome)}: done`];
+  const judged = made.judge?.(answer) ?? null;
+  if (judged !== null) return [`${told(outcome)}: ${judged}`];
   if (answer.status >= 500 && !allowed(outcome)) return [told(outcome)];
   const isJson = answer.headers['content-type'] === 'application/json';
   if (answer.status < 400 || !isJson || made.method === 'HEAD') return [];
