@@ -9,13 +9,7 @@
  * it line by line.
  */
 
-import type {
-  Dataplane,
-  FabricRule,
-  NatPublic,
-  NatZone,
-  OneToOne,
-} from './dataplane.js';
+import type { FabricRule, NatPublic, NatZone, OneToOne } from './dataplane.js';
 
 /** A list, some items at a time. */
 export type Pages<T> = Iterable<readonly T[]> | AsyncIterable<readonly T[]>;
