@@ -255,7 +255,7 @@ function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
     {
       component: 'audit',
       method: request.method,
-      url: request.url,
+      url: withoutSignature(request.url),
       route: request.routeName,
       remote: request.remoteAddress,
       status: written.status,
@@ -265,6 +265,11 @@ function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
     },
     'handled',
   );
+}
+
+/** A URL that was signed is a credential until it expires. */
+function withoutSignature(url: string): string {
+  return url.replace(/([?&]signature=)[^&]*/gi, '$1*');
 }
 
 /**

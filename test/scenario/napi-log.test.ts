@@ -48,6 +48,11 @@ test('each request is a line, without its body and credentials', async (t) => {
     'x-request-id': 'the-second',
   });
   t.equal(refused.status, 422);
+  const signed = `/ping?keyId=k&Signature=${SECRET}&expires=1`;
+  await call('GET', signed, undefined, {
+    ...headers,
+    'x-request-id': 'the-third',
+  });
   const audit = lines
     .records()
     .filter(({ component }) => component === 'audit')
@@ -57,6 +62,7 @@ test('each request is a line, without its body and credentials', async (t) => {
   t.deepEqual(audit, [
     'the-first POST /nic_tags createnictag 127.0.0.1 200',
     'the-second POST /aips createaip 127.0.0.1 422',
+    'the-third GET /ping?keyId=k&Signature=*&expires=1 getping 127.0.0.1 200',
   ]);
   t.notOk(lines.text().includes(SECRET), 'no secret, at any level');
 });
