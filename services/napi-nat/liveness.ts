@@ -31,7 +31,7 @@
  * While another zone serves this one's UL3 by takeover, whoever answers there
  * is the other: the zone is not probed (`unprobed`) and returns by heartbeats
  * whose counter rises. When it has its UL3 back it must answer a probe within
- * the grace (`probedAgain`).
+ * the grace (`probedAgain`), and inherits nothing before (`isUnproven`).
  *
  * The observer must not mistake its own faults for others' silence. When it
  * slept, nothing is judged (`overslept`). When its own link is cut, all zones

@@ -15,8 +15,12 @@ import type { Dataplane } from '#lib/model/dataplane.js';
 import { silentLogger } from '#lib/service/log.js';
 import type { Store } from '#lib/store/types.js';
 import { createApp } from '../../services/napi-nat/app.js';
-import type { NapiConfig } from '../../services/napi-nat/config.js';
+import type {
+  InitialNetwork,
+  NapiConfig,
+} from '../../services/napi-nat/config.js';
 import { openStore } from '../../services/napi-nat/store/open.js';
+import { napiConfig } from './napi-config.js';
 import { temporaryDirectory } from './tmp.js';
 import { until } from './until.js';
 
@@ -93,29 +97,15 @@ export function worldConfig(
   const { sharing = 'per-owner', placement = 'spread' } = options;
   const { max_fabrics_per_public: most, on_join, pins } = options;
   const { aip_quota: quota } = options;
+  const base = napiConfig('', options.pool_end ?? '3.3.3.250');
+  const { external } = base.initial_networks as { external: InitialNetwork };
   return {
-    listen: { host: '127.0.0.1', port: 0 },
-    svp: { host: '127.0.0.1', port: 0 },
+    ...base,
     store: { directory },
     admin_uuid: ADMIN,
-    mac_oui: '90b8d0',
-    overlay: {
-      enabled: true,
-      default_overlay_mtu: 1400,
-      default_underlay_mtu: 1500,
-      overlay_nic_tag: 'sdc_overlay',
-      underlay_nic_tag: 'sdc_underlay',
-    },
+    overlay: { ...base.overlay, vnet_ids: 'random' },
     initial_networks: {
-      external: {
-        uuid: PUBLIC_NETWORK,
-        vlan: 0,
-        network: '3.3.3.0',
-        netmask: '255.255.255.0',
-        startIP: '3.3.3.2',
-        endIP: options.pool_end ?? '3.3.3.250',
-        gateway: '3.3.3.1',
-      },
+      external: { ...external, uuid: PUBLIC_NETWORK, gateway: '3.3.3.1' },
     },
     nat_reform: {
       default: options.nat_reform ?? true,
@@ -139,7 +129,7 @@ export function worldConfig(
     },
     log_level: 'fatal',
     ...options.config,
-  } as NapiConfig;
+  };
 }
 
 /** Starts napi-nat on a store of its own; ends with the test. */

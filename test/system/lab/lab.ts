@@ -207,6 +207,13 @@ export class Lab {
     return { status: done.status, text: done.stdout + done.stderr };
   }
 
+  /** As `run`; what it printed. @throws when its status is not 0 */
+  must(machine: string, ...command: string[]): string {
+    const { status, text } = this.run(machine, ...command);
+    if (status !== 0) throw new Error(`${command.join(' ')}: ${text}`);
+    return text;
+  }
+
   /**
    * Starts a program in a machine.
    * @param errors where its standard error goes

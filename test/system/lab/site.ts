@@ -28,6 +28,7 @@ import { until } from '#test/until.js';
 import type { StoreConfig } from '../../../services/napi-nat/config.js';
 import { Lab } from './lab.js';
 import { Napi, type ZoneView } from './napi.js';
+import { Ways } from './ways.js';
 import { ended } from './zone.js';
 
 const VXLNATD = fileURLToPath(
@@ -117,8 +118,8 @@ export class Site extends Lab {
   readonly napis: Napi[] = [];
   readonly #options: SiteOptions;
   readonly #daemons = new Map<string, ChildProcess>();
-  readonly #cards = new Map<string, string>();
   #store: StoreConfig;
+  #ways: Ways | null = null;
   #instances = 0;
   readonly #plugged = new Set<string>();
 
@@ -185,14 +186,15 @@ export class Site extends Lab {
     this.#attach('head', 'un', `${HEAD.underlay}/24`);
     this.#attach('inet', 'ex', `${INTERNET}/24`);
     for (const n of NODES) this.#attach(`cn${n}`, 'un', `192.168.12.${n}/24`);
+    const ways = new Ways(this, 'inet', 'ex0');
     for (const { name, admin, ul3, external } of this.zones) {
       this.#attach(name, 'ad', `${admin}/24`);
       this.#attach(name, 'un', `${ul3}/24`);
       this.#attach(name, 'ex', `${external}/24`);
       this.ip(name, `route add default via ${INTERNET}`);
-      this.#cards.set(this.macOf(name, 'ex'), name);
+      ways.name(this.macOf(name, 'ex'), name);
     }
-    this.#watchWays();
+    this.#ways = ways;
   }
 
   /** Gives a machine a card on a network of the switch: `un0`, `ex0`, `ad0`. */
@@ -207,26 +209,7 @@ export class Site extends Lab {
   /** Hardware address of a machine's card. */
   macOf(machine: string, network: string): string {
     const file = `/sys/class/net/${network}0/address`;
-    return this.run(machine, 'cat', file).text.trim();
-  }
-
-  /** Has the Internet's host note which card sends from which address. */
-  #watchWays(): void {
-    this.nft(
-      'inet',
-      `table netdev ways {
-        set seen {
-          typeof ether saddr . ip saddr
-          size 4096
-          flags dynamic
-          counter
-        }
-        chain arrives {
-          type filter hook ingress device ex0 priority -400;
-          update @seen { ether saddr . ip saddr }
-        }
-      }`,
-    );
+    return this.must(machine, 'cat', file).trim();
   }
 
   /** Registers a zone, starts it, and waits until it is at work. */
@@ -336,7 +319,7 @@ export class Site extends Lab {
   /** A page of a zone's admin interface. */
   page<T>(zone: SiteZone, path: string): T {
     const url = `http://127.0.0.1:2960${path}`;
-    return JSON.parse(this.run(zone.name, 'curl', '-sS', url).text) as T;
+    return JSON.parse(this.must(zone.name, 'curl', '-sS', url)) as T;
   }
 
   /** A fabric network of the n-th owner. */
@@ -395,10 +378,7 @@ export class Site extends Lab {
   async hear({ name, fabric }: Instance): Promise<string> {
     const at = await this.napi.router(fabric.vnet, fabric.gateway);
     const entry = [at.mac, 'dev', `vx${fabric.vnet}`, 'dst', at.ul3_ip];
-    const { status, text } = this.run(
-      ...([name, 'bridge', 'fdb', 'replace', ...entry] as const),
-    );
-    if (status !== 0) throw new Error(text);
+    this.must(name, 'bridge', 'fdb', 'replace', ...entry);
     return at.ul3_ip;
   }
 
@@ -417,32 +397,15 @@ export class Site extends Lab {
     const seen = await until<string | null>(wanted, () => {
       // First a ping: a connection begun too early is slow to give up.
       if (!this.passes(instance)) return null;
-      this.#must('inet', 'nft', 'flush', 'set', 'netdev', 'ways', 'seen');
+      this.#ways?.clear();
       const script = `exec 3<>/dev/tcp/${INTERNET}/7 && head -n 1 <&3`;
       const bash = ['timeout', '5', 'bash', '-c', script];
-      const told = this.#must(instance.name, ...bash).replace('::ffff:', '');
-      const seen = this.#waysSeen().join(', ');
+      const told = this.must(instance.name, ...bash).replace('::ffff:', '');
+      const seen = this.#ways?.seen().join(', ') ?? '';
       const address = told.split(':')[0];
       return seen.endsWith(` ${address}`) ? seen : null;
     });
     return seen ?? '';
-  }
-
-  #waysSeen(): string[] {
-    const list = ['nft', '-j', 'list', 'set', 'netdev', 'ways', 'seen'];
-    const [, { set }] = JSON.parse(this.#must('inet', ...list)).nftables;
-    return (set.elem ?? [])
-      .map((each: { elem: { val: { concat: [string, string] } } }) => {
-        const [mac, ip] = each.elem.val.concat;
-        return `${this.#cards.get(mac) ?? mac} ${ip}`;
-      })
-      .sort();
-  }
-
-  #must(machine: string, ...command: string[]): string {
-    const { status, text } = this.run(machine, ...command);
-    if (status !== 0) throw new Error(`${command.join(' ')}: ${text}`);
-    return text;
   }
 
   /** The zone and address by which it should. */

@@ -160,8 +160,10 @@ test('three misses, one failover, and back after hold-down', async (t) => {
   t.deepEqual(targets().sort(), [one, two].sort(), 'and probed again');
 });
 
-test('a zone that has its UL3 back must answer there', async (t) => {
-  const { ctx, monitor, alive, pass, state } = await watch(t);
+/** Two zones, of which the first fell and the second serves its UL3. */
+async function oneFalls(t: test.Test) {
+  const watched = await watch(t);
+  const { ctx, alive, pass } = watched;
   const one = await register(ctx, 6);
   const two = await register(ctx, 7);
   alive.add(one);
@@ -169,6 +171,11 @@ test('a zone that has its UL3 back must answer there', async (t) => {
   await pass(300);
   alive.delete(one);
   await pass(400);
+  return { ...watched, one, two };
+}
+
+test('a zone that has its UL3 back must answer there', async (t) => {
+  const { monitor, pass, state, one } = await oneFalls(t);
   let progress = 0;
   const beating = async (ms: number) => {
     for (let gone = 0; gone < ms; gone += 200) {
@@ -186,14 +193,7 @@ test('a zone that has its UL3 back must answer there', async (t) => {
 });
 
 test("a stand-in's answers are not the zone's own", async (t) => {
-  const { ctx, monitor, alive, pass, state } = await watch(t);
-  const one = await register(ctx, 6);
-  const two = await register(ctx, 7);
-  alive.add(one);
-  alive.add(two);
-  await pass(300);
-  alive.delete(one);
-  await pass(400);
+  const { ctx, monitor, alive, pass, state, one, two } = await oneFalls(t);
   let progress = 0;
   /** Both daemons speak; zone 2 knows what there was up to a position. */
   const beating = async (ms: number, position: number) => {
