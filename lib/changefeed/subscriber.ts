@@ -90,6 +90,8 @@ interface Line {
   draining: boolean;
   paused: boolean;
   answered: boolean;
+  /** Whether anything has come by it, be it still in the queue. */
+  spoken: boolean;
   /** The publisher has not our extension. */
   plain: boolean;
   /** The position it asked to resume from. */
@@ -158,6 +160,7 @@ class ResumingSubscriber implements Subscriber {
       draining: false,
       paused: false,
       answered: false,
+      spoken: false,
       plain: false,
       resume: null,
       expected: 0,
@@ -169,7 +172,7 @@ class ResumingSubscriber implements Subscriber {
     // the other (facts: triton-napi 10.5).
     line.timers.push(
       clock.after(handshakeMs, () => {
-        if (!line.answered) this.#leave(line, 'no answer to the registration');
+        if (!line.spoken) this.#leave(line, 'no answer to the registration');
       }),
     );
     socket.on('open', () => this.#register(line));
@@ -199,6 +202,7 @@ class ResumingSubscriber implements Subscriber {
   #receive(line: Line, data: Buffer): void {
     if (line !== this.#line) return;
     line.heard = this.#options.clock.monotonic();
+    line.spoken = true;
     line.queue.push(parseMessage(data.toString('utf8')));
     if (line.queue.length >= HIGH_WATER && !line.paused) {
       line.paused = true;

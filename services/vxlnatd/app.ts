@@ -194,9 +194,7 @@ export class App {
       onKnown: () => saver?.due(),
     });
     this.#onStop(() => resolver.close());
-    this.#onStop(async () => {
-      if (saver?.pending() === true) await saver.flush();
-    });
+    this.#onStop(() => saver?.finish());
     if (directory === null) return resolver;
     try {
       resolver.restore(await loadRemotes(directory));

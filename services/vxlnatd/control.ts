@@ -177,7 +177,7 @@ export class ControlPlane {
     this.follower.stop();
     this.#http.close();
     this.#beats.close();
-    if (this.#saver?.pending() === true) await this.#saver.flush();
+    await this.#saver?.finish();
   }
 
   async #load(): Promise<World | null> {

@@ -84,8 +84,8 @@ export class LazySaver {
     this.#delay = Math.max(SAVE_MS, took * LEISURE);
   }
 
-  /** Whether something waits to be saved. */
-  pending(): boolean {
-    return this.#timer !== null;
+  /** Resolves when what is newest is on disk, also by a save under way. */
+  finish(): Promise<void> {
+    return this.#timer === null ? this.#writing : this.flush();
   }
 }

@@ -64,6 +64,8 @@ export interface FollowStatus {
 export class Follower {
   readonly #options: FollowerOptions;
   #world = new World();
+  /** Under way. */
+  #bootstraps = 0;
   /** Since it was last asked for; null: anything. */
   #touched: Touched | null = null;
   #grace: Timer | null = null;
@@ -140,8 +142,13 @@ export class Follower {
 
   /** Takes the control plane's snapshot as the world, whatever was before. */
   async bootstrap(): Promise<number> {
-    const { world } = await this.#options.fetchWorld();
-    return this.#take(world);
+    this.#bootstraps += 1;
+    try {
+      const { world } = await this.#options.fetchWorld();
+      return this.#take(world);
+    } finally {
+      this.#bootstraps -= 1;
+    }
   }
 
   /**
@@ -149,6 +156,8 @@ export class Follower {
    * snapshot is under way make it older than the world: then it says nothing.
    */
   async compare(): Promise<void> {
+    // What is on its way is as good, and there may be a million AIPs in it.
+    if (this.#bootstraps > 0) return;
     const before = this.#world.position;
     const { world, digest } = await this.#options.fetchWorld();
     const now = this.#world.position;

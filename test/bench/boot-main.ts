@@ -15,6 +15,7 @@ import { HttpClient } from '#lib/http/client.js';
 import { openLevelStore } from '#lib/store/open.js';
 import { napiConfig } from '#test/napi-config.js';
 import { fillDataplane } from './boot-fill.js';
+import { planRows } from './boot-plan.js';
 import { type Row, row } from './report.js';
 
 const [FABRICS, AIPS] = (process.env['BENCH_BOOT'] ?? '100000,1000000')
@@ -156,7 +157,10 @@ async function run(): Promise<Row[]> {
   const again = await bootOf('snapshot');
   await end(again.zone, 'SIGTERM');
   client.close();
-  return [...rows, ...fresh.rows, ...again.rows];
+  tell('one change among all');
+  const file = join(directory, 'state', 'dataplane.json');
+  const plans = await planRows(file, ZONE);
+  return [...rows, ...fresh.rows, ...again.rows, ...plans];
 }
 
 try {

@@ -17,13 +17,16 @@ import { missing, type Row } from './report.js';
 
 const PROGRAM = new URL('./boot-main.js', import.meta.url).pathname;
 
+/** It reads a whole snapshot to see what a change in it costs. */
+const HEAP = '--max-old-space-size=8192';
+
 /** Runs boot-main.ts in its namespace; needs root. */
 export async function benchBoot(): Promise<Row[]> {
   if (process.getuid?.() !== 0) return [missing('boot', 'needs root')];
   const inside = 'ip link set lo up && exec "$@"';
   const child = spawn(
     'unshare',
-    ['-n', 'sh', '-c', inside, 'sh', process.execPath, PROGRAM],
+    ['-n', 'sh', '-c', inside, 'sh', process.execPath, HEAP, PROGRAM],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   let said = '';

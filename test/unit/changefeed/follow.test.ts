@@ -114,9 +114,16 @@ function follow(
 async function startRelay(
   t: Test,
   target: () => number,
-): Promise<{ port: number; cut: () => void; mute: () => void }> {
+): Promise<{
+  port: number;
+  made: () => number;
+  cut: () => void;
+  mute: () => void;
+}> {
+  let made = 0;
   const sockets = new Set<Socket>();
   const server: Server = createServer((inner) => {
+    made += 1;
     const outer = connect(target(), '127.0.0.1');
     for (const socket of [inner, outer]) {
       sockets.add(socket);
@@ -136,6 +143,7 @@ async function startRelay(
   });
   return {
     port: (server.address() as { port: number }).port,
+    made: () => made,
     cut,
     mute() {
       for (const socket of sockets) {
@@ -202,8 +210,9 @@ test('a bootstrap outlasts the line on which it began', async (t) => {
   const journal = memoryJournal();
   const feed = await startFeed(journal);
   const relay = await startRelay(t, () => feed.port);
-  let calls = 0;
+  let [calls, lines] = [0, 0];
   const { subscriber, ids } = follow(relay.port, journal, {
+    handshakeMs: 300,
     async onBootstrap() {
       calls += 1;
       const position = journal.position();
@@ -212,12 +221,16 @@ test('a bootstrap outlasts the line on which it began', async (t) => {
       await until('the next line', () => feed.publisher.listeners() === 0);
       await until('it registers', () => feed.publisher.listeners() === 1);
       journal.commit(networkEvent('meanwhile'));
+      lines = relay.made();
+      await new Promise((resolve) => setTimeout(resolve, 900));
+      lines = relay.made() - lines;
       return position;
     },
   });
   await until('it follows', () => ids().length === 1);
   t.deepEqual(ids(), ['meanwhile']);
   t.equal(calls, 1, 'and is not made again');
+  t.equal(lines, 0, 'nor is the line, which waits for it');
   await subscriber.stop();
   await feed.stop();
 });

@@ -144,6 +144,17 @@ test('drift at the same position is found and repaired', async (t) => {
   t.equal(seen.bootstraps, 2);
 });
 
+test('nothing is compared while a bootstrap is under way', async (t) => {
+  const { follower, seen } = setUp([dataplane(5), dataplane(6)]);
+  const first = follower.bootstrap();
+  await follower.compare();
+  await first;
+  t.equal(seen.asked, 1);
+  await follower.compare();
+  t.equal(seen.asked, 2);
+  t.equal(follower.position(), 6);
+});
+
 test('a control plane restored from a backup is believed', async (t) => {
   const { follower } = setUp([dataplane(50), dataplane(7), dataplane(7)]);
   await follower.bootstrap();
