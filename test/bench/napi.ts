@@ -6,15 +6,19 @@
  * napi-nat's own speed over HTTP, by some clients at once, with a thousand, a
  * hundred thousand and a million AIPs stored, on each engine: `GET /aips/:uuid`,
  * `POST /aips`, and a page of `GET /aips`. The peer is the same call at the
- * smallest size, so the ratio says whether its cost is flat.
+ * smallest size, so the ratio says whether its cost is flat. It is measured at
+ * rest: LevelDB puts in order by itself what a fill of minutes has piled up, and
+ * what reads found scattered; a site that grew in months has that behind it, as
+ * PostgreSQL has its VACUUM (napi-fill.ts). `napi.rest` says how long it took.
  * BENCH_SIZES=1k,100k and BENCH_ENGINES=level do a part of it.
  */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpClient } from '#lib/http/client.js';
 import { napiConfig } from '#test/napi-config.js';
 import { startServer } from '#test/postgres.js';
@@ -37,6 +41,16 @@ const PAGE = 20;
 /** What an operator would give it; everything else, fsync too, as it comes. */
 const POSTGRES = ['shared_buffers=256MB', 'max_wal_size=4GB'];
 
+/** Where a napi-nat runs, and the process while there is one. */
+interface Site {
+  directory: string;
+  store: StoreConfig;
+  napi: ChildProcess | null;
+}
+
+/** As one that was killed this moment may still have files open. */
+const RMDIR = { recursive: true, force: true, maxRetries: 5 } as const;
+
 /** Runs all sizes on a store of each engine that grows. */
 export async function benchNapi(): Promise<Row[]> {
   const rows: Row[] = [];
@@ -47,14 +61,34 @@ export async function benchNapi(): Promise<Row[]> {
       server === null
         ? { directory: join(directory, 'store') }
         : { postgres: { url: server.url, schema: 'bench' } };
-    try {
-      rows.push(...(await benchEngine(engine, directory, at)));
-    } finally {
+    const site: Site = { directory, store: at, napi: null };
+    const end = async () => {
+      site.napi?.kill('SIGKILL');
       await server?.stop();
-      rmSync(directory, { recursive: true, force: true });
+      rmSync(directory, RMDIR);
+    };
+    const forget = onSignal(end);
+    try {
+      rows.push(...(await benchEngine(engine, site)));
+    } finally {
+      forget();
+      await end();
     }
   }
   return rows;
+}
+
+/**
+ * Has a bench that is told to end leave nothing behind.
+ * @returns takes that back
+ */
+function onSignal(end: () => Promise<void>): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const ended = () => void end().finally(() => process.exit(1));
+  for (const signal of signals) process.once(signal, ended);
+  return () => {
+    for (const signal of signals) process.off(signal, ended);
+  };
 }
 
 /** Those of all that an environment variable names, else all. */
@@ -67,23 +101,18 @@ function chosen<T extends string>(name: string, all: readonly T[]): T[] {
   return all.filter((each) => words.includes(each));
 }
 
-async function benchEngine(
-  engine: Engine,
-  directory: string,
-  at: StoreConfig,
-): Promise<Row[]> {
-  const config = benchConfig(directory, at);
+async function benchEngine(engine: Engine, site: Site): Promise<Row[]> {
   const rows: Row[] = [];
   const ids: string[] = [];
   let created = 0;
-  await (await start(directory, config)).stop();
+  await (await start(site)).stop();
   for (const size of chosen('BENCH_SIZES', Object.keys(SIZES) as Size[])) {
     console.error(`napi: ${engine} grows to ${size}`);
-    await fill(at, ids, SIZES[size], ids.length + created);
+    await fill(site.store, ids, SIZES[size], ids.length + created);
     console.error(`napi: ${engine} with ${size}`);
-    const { client, pid, stop } = await start(directory, config);
+    const { client, pid, stop } = await start(site);
     const measured = await measure(client, pid, ids);
-    created += measured.create.ms.length + 1;
+    created += CREATED;
     client.close();
     await stop();
     rows.push(...rowsOf(`${size}.${engine}`, measured, rows));
@@ -105,13 +134,16 @@ function benchConfig(directory: string, store: StoreConfig): object {
   return { ...config, store, log_level: 'info' };
 }
 
-async function start(directory: string, config: object) {
+async function start(site: Site) {
+  const { directory, store } = site;
+  const config = benchConfig(directory, store);
   const file = join(directory, 'napi-nat.json');
   writeFileSync(file, JSON.stringify(config));
   const main = new URL('../../services/napi-nat/main.js', import.meta.url);
   const child = spawn(process.execPath, [main.pathname, '-f', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  site.napi = child;
   const gone = new Promise<void>((resolve) =>
     child.once('exit', () => resolve()),
   );
@@ -153,6 +185,21 @@ function cpuOf(pid: number): number {
   return (Number(user) + Number(system)) * 10_000;
 }
 
+/**
+ * Waits until a process has nothing more to do by itself.
+ * @returns the seconds that it took
+ */
+async function rest(pid: number): Promise<number> {
+  const begin = performance.now();
+  for (let still = 0; still < 3; ) {
+    const before = cpuOf(pid);
+    await sleep(1000);
+    // Less than a twentieth of a CPU: probes and heartbeats.
+    still = cpuOf(pid) - before < 50_000 ? still + 1 : 0;
+  }
+  return (performance.now() - begin) / 1000;
+}
+
 /** One round by all clients together. */
 async function round(
   into: Measured,
@@ -176,7 +223,13 @@ async function round(
   into.cpu.push((cpuOf(pid) - cpu) / calls);
 }
 
-type Results = Record<Verb | 'first', Measured>;
+/** AIPs that a size creates: a first one, then a pass more than is measured. */
+const CREATED = 1 + (ROUNDS + 1) * CALLS.create;
+
+type Results = Record<Verb | 'first', Measured> & {
+  /** Seconds until napi-nat was at rest, after its start and a first pass. */
+  rest: number[];
+};
 
 async function measure(
   client: HttpClient,
@@ -189,6 +242,7 @@ async function measure(
     get: none(),
     create: none(),
     list: none(),
+    rest: [],
   };
   /** Far from each other, the same in every run. */
   const at = (n: number) => (n * 7919) % ids.length;
@@ -198,13 +252,15 @@ async function measure(
       client.post('/aips', { body: { owner_uuid: ownerOf(at(n)) } }),
     list: (n) => client.get(`/aips?limit=${PAGE}&marker=${ids[at(n)]}`),
   };
+  results.rest.push(await rest(pid));
   // It has to find out where the addresses that are taken end.
   await round(results.first, pid, 1, verbs.create);
-  await round(none(), pid, 500, verbs.get);
-  for (let i = 0; i < ROUNDS; i++) {
+  for (let i = 0; i <= ROUNDS; i++) {
     for (const verb of Object.keys(verbs) as Verb[]) {
-      await round(results[verb], pid, CALLS[verb], verbs[verb]);
+      const into = i === 0 ? none() : results[verb];
+      await round(into, pid, CALLS[verb], verbs[verb]);
     }
+    if (i === 0) results.rest.push(await rest(pid));
   }
   return results;
 }
@@ -224,5 +280,5 @@ function rowsOf(name: string, results: Results, before: Row[]): Row[] {
       row(`napi.${verb}.${name}.cpu`, 'us', cpu),
     ];
   });
-  return [...all, first];
+  return [...all, first, row(`napi.rest.${name}`, 's', results.rest, 1)];
 }

@@ -16,4 +16,5 @@ import './conformance/pages.js';
 import './conformance/query.js';
 import './conformance/range.js';
 import './conformance/reopen.js';
+import './conformance/semantics.js';
 import './conformance/trigger.js';
