@@ -11,8 +11,6 @@
 // After: `flow` is it, or the reason says why not.
 // Drops: NoFlow, Exempt, FlowTableFull, and what admit gives as reason.
 
-#include <algorithm>
-
 #include "engine/place.h"
 #include "engine/stages.h"
 #include "engine/wire.h"
@@ -37,10 +35,7 @@ Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow) {
   const std::uint32_t head = c.rules.head(b->rule);
   const RuleOptions& options = c.rules.options(head);
   if (options.mapping != Mapping::kIndependent) return Drop::kNoFlow;
-  if (std::any_of(options.exempt.begin(), options.exempt.end(),
-                  [&](const Prefix& each) { return each.covers(p.src); })) {
-    return Drop::kExempt;
-  }
+  if (options.exempts(p.src)) return Drop::kExempt;
   const Wish wish = {.vnet_slot = c.rules.at(head).vnet_slot,
                      .rule = head,
                      .vni_proto = b->vni_proto,
@@ -50,29 +45,23 @@ Drop accept_inbound(Context& c, const Packet& p, vxlnat_flow*& flow) {
                      .remote_port = p.sport};
   // Both ends may have a flow from before the mapping, by another port; they
   // go on with that one.
-  const FlowKey inside = inside_key(b->vni_proto >> 8, p.proto, b->private_ip,
-                                    b->private_port, p.src, p.sport);
-  if (c.flows.live_inside(inside, c.now) != nullptr) return Drop::kNoFlow;
-  const Place place = {b->rule, b->public_port, VXLNAT_FLOW_BOUND};
+  if (c.flows.live_inside(wish.key(), c.now) != nullptr) return Drop::kNoFlow;
   const bool opening = p.proto == kTcp;
   const Drop refusal = admit(c, wish, opening);
   if (refusal != Drop::kCount) return refused(c, wish, opening, refusal);
   const FlowState state =
-      p.proto == kTcp ? FlowState::kTcpOpeningIn : FlowState::kUdpFlow;
-  flow = c.flows.find_outside(
+      opening ? FlowState::kTcpOpeningIn : FlowState::kUdpFlow;
+  flow = go_on(c, wish, state);
+  if (flow != nullptr) return Drop::kCount;
+  // What rests on the tuple is not the endpoint's.
+  vxlnat_flow* const other = c.flows.find_outside(
       outside_key(p.proto, p.dst, p.dport, p.src, p.sport), c.now);
-  if (flow != nullptr && may_go_on(c, wish, *flow)) {
-    c.flows.set_state(*flow, state);
-    return Drop::kCount;
-  }
-  if (flow != nullptr) c.flows.forget(*flow);
-  flow = c.flows.find_inside(inside, c.now);
-  if (flow != nullptr) c.flows.forget(*flow);
-  flow = nullptr;
+  if (other != nullptr) c.flows.forget(*other);
   if (!c.flows.make_room(c.now)) {
     return refused(c, wish, opening, Drop::kFlowTableFull);
   }
-  flow = make_flow(c, wish, place, state);
+  flow =
+      make_flow(c, wish, {b->rule, b->public_port, VXLNAT_FLOW_BOUND}, state);
   return Drop::kCount;
 }
 

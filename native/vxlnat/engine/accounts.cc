@@ -89,45 +89,46 @@ void Accounts::released(const vxlnat_flow& flow) {
 }
 
 std::uint8_t Accounts::restore(const vxlnat_flow& flow, std::uint8_t flags) {
-  const std::uint32_t slot = rules_[flow.rule].vnet_slot;
   if ((flags & VXLNAT_FLOW_BOUND) != 0) {
-    const Binding* b =
-        binding(flow.vni_proto, flow.private_ip, flow.private_port);
-    if (b == nullptr) {
-      Binding like;
-      like.vni_proto = flow.vni_proto;
-      like.private_ip = flow.private_ip;
-      like.private_port = flow.private_port;
-      like.public_ip = flow.public_ip;
-      like.public_port = flow.public_port;
-      like.rule = flow.rule;
-      b = bind(like);
-    }
-    const bool same = b != nullptr && b->public_ip == flow.public_ip &&
-                      b->public_port == flow.public_port;
-    return same ? VXLNAT_FLOW_BOUND : 0;
+    return restore_binding(flow) ? VXLNAT_FLOW_BOUND : 0;
   }
-  if ((flags & VXLNAT_FLOW_BLOCK) == 0) return 0;
-  // Of the block's size nothing is known but its least part.
-  Host* host = make_host(slot, flow.private_ip);
-  if (host == nullptr) return 0;
-  const auto low = static_cast<std::uint16_t>(flow.public_port & ~63u);
-  std::uint32_t ref = blocks_.owner(flow.public_ip, low);
-  if (ref == 0) {
-    Block like;
-    like.public_ip = flow.public_ip;
-    like.vnet_slot = slot;
-    like.vnet = rules_[flow.rule].vni;
-    like.host = flow.private_ip;
-    like.ports = {low, static_cast<std::uint16_t>(low + 63)};
-    ref = take_block(*host, like);
+  if ((flags & VXLNAT_FLOW_BLOCK) != 0) {
+    return restore_block(flow) ? VXLNAT_FLOW_BLOCK : 0;
   }
-  if (ref != 0 && blocks_.at(ref).host == flow.private_ip &&
-      blocks_.at(ref).vnet_slot == slot) {
-    return VXLNAT_FLOW_BLOCK;
+  return 0;
+}
+
+bool Accounts::restore_binding(const vxlnat_flow& flow) {
+  const Binding* b =
+      binding(flow.vni_proto, flow.private_ip, flow.private_port);
+  if (b == nullptr) {
+    b = bind({.vni_proto = flow.vni_proto,
+              .private_ip = flow.private_ip,
+              .public_ip = flow.public_ip,
+              .private_port = flow.private_port,
+              .public_port = flow.public_port,
+              .rule = flow.rule});
+  }
+  return b != nullptr && b->public_ip == flow.public_ip &&
+         b->public_port == flow.public_port;
+}
+
+// Of the block's size nothing is known but its least part.
+bool Accounts::restore_block(const vxlnat_flow& flow) {
+  constexpr std::uint32_t kLast = BlockTable::kGranule - 1;
+  const vxlnat_rule& rule = rules_[flow.rule];
+  Host* host = make_host(rule.vnet_slot, flow.private_ip);
+  if (host == nullptr) return false;
+  const PortRange ports{static_cast<std::uint16_t>(flow.public_port & ~kLast),
+                        static_cast<std::uint16_t>(flow.public_port | kLast)};
+  std::uint32_t ref = blocks_.owner(flow.public_ip, ports.low);
+  if (ref == 0) ref = take_block(*host, rule.vni, flow.public_ip, ports);
+  if (ref != 0 && blocks_.at(ref).host == host->ip &&
+      blocks_.at(ref).vnet_slot == host->vnet_slot) {
+    return true;
   }
   drop_host_if_unused(*host);
-  return 0;
+  return false;
 }
 
 Host* Accounts::make_host(std::uint32_t vnet_slot, Ip4 ip) {
@@ -146,20 +147,8 @@ void Accounts::drop_host_if_unused(Host& host) {
   hosts_.remove(host);
 }
 
-Binding* Accounts::binding(std::uint32_t vni_proto, Ip4 ip,
-                           std::uint16_t port) {
-  Binding* b = bindings_.find_private(vni_proto, ip, port);
-  if (b == nullptr) return nullptr;
-  if (!is_dead(*b) && !BindingTable::is_over(*b, now_)) return b;
-  unbind(*b);
-  return nullptr;
-}
-
-Binding* Accounts::binding_of(std::uint8_t proto, Ip4 public_ip,
-                              std::uint16_t port) {
-  Binding* b = bindings_.find_public(proto, public_ip, port);
-  if (b == nullptr) return nullptr;
-  if (!is_dead(*b) && !BindingTable::is_over(*b, now_)) return b;
+Binding* Accounts::current(Binding* b) {
+  if (b == nullptr || !is_over(*b)) return b;
   unbind(*b);
   return nullptr;
 }
@@ -192,7 +181,7 @@ void Accounts::unbind(Binding& b) {
 void Accounts::expire_binding(std::uint32_t index) {
   if (index >= bindings_.size()) return;
   Binding& b = bindings_.at_index(index);
-  if (b.used && (is_dead(b) || BindingTable::is_over(b, now_))) unbind(b);
+  if (b.used && is_over(b)) unbind(b);
 }
 
 void Accounts::forget_dead_member(std::uint32_t index) {
@@ -203,7 +192,13 @@ void Accounts::forget_dead_member(std::uint32_t index) {
   }
 }
 
-std::uint32_t Accounts::take_block(Host& host, const Block& block) {
+std::uint32_t Accounts::take_block(Host& host, Vni vnet, Ip4 public_ip,
+                                   PortRange ports) {
+  const Block block = {.public_ip = public_ip,
+                       .vnet_slot = host.vnet_slot,
+                       .vnet = vnet,
+                       .host = host.ip,
+                       .ports = ports};
   const std::uint32_t ref = blocks_.add(block);
   if (ref == 0) return 0;
   blocks_.at(ref).next = host.first_block;

@@ -81,8 +81,12 @@ class Accounts {
 
   // The binding of an endpoint, or of a public port; null when there is none
   // or its rule is gone or its time is over.
-  Binding* binding(std::uint32_t vni_proto, Ip4 ip, std::uint16_t port);
-  Binding* binding_of(std::uint8_t proto, Ip4 public_ip, std::uint16_t port);
+  Binding* binding(std::uint32_t vni_proto, Ip4 ip, std::uint16_t port) {
+    return current(bindings_.find_private(vni_proto, ip, port));
+  }
+  Binding* binding_of(std::uint8_t proto, Ip4 public_ip, std::uint16_t port) {
+    return current(bindings_.find_public(proto, public_ip, port));
+  }
   // Makes one; it holds its host and block too. Null when full.
   Binding* bind(const Binding& like);
   void unbind(Binding& binding);
@@ -94,7 +98,8 @@ class Accounts {
 
   BlockTable& blocks() { return blocks_; }
   // A new block for a host, first in its list; 0 when there is no room.
-  std::uint32_t take_block(Host& host, const Block& block);
+  std::uint32_t take_block(Host& host, Vni vnet, Ip4 public_ip,
+                           PortRange ports);
   void drop_block_if_unused(std::uint32_t ref);
 
  private:
@@ -104,8 +109,15 @@ class Accounts {
     if ((flow.flags & VXLNAT_FLOW_COUNTED) == 0) return nullptr;
     return hosts_.find(rules_[flow.rule].vnet_slot, flow.private_ip);
   }
+  // Whether the binding, or the block, of a flow of another table is here.
+  bool restore_binding(const vxlnat_flow& flow);
+  bool restore_block(const vxlnat_flow& flow);
+  // What is found, unless it is over; then it ends.
+  Binding* current(Binding* found);
+  bool is_over(const Binding& b) const {
+    return rules_[b.rule].state != 1 || BindingTable::is_over(b, now_);
+  }
   void release_port(Ip4 public_ip, std::uint16_t port);
-  bool is_dead(const Binding& b) const { return rules_[b.rule].state != 1; }
 
   const vxlnat_rule* rules_;
   const Tick& now_;

@@ -21,11 +21,8 @@ namespace {
 
 Drop by_entry(Context& c, Packet& p, vxlnat_one_to_one& entry) {
   if (!c.rules.is_live(entry.rule)) return Drop::kNoRule;
-  if (p.first && p.icmp == IcmpKind::kOther) {
-    const std::uint8_t type = p.data[p.l4];
-    if (type == 4 || type == 5 || type == 9 || type == 10) {
-      return Drop::kIcmpType;
-    }
+  if (p.icmp == IcmpKind::kOther && wire::icmp::is_local(p.data[p.l4])) {
+    return Drop::kIcmpType;
   }
   c.count_in(c.rules.at(entry.rule).vnet_slot, entry, p.length);
   p.vnet = entry.vni;

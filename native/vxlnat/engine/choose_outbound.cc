@@ -20,14 +20,6 @@ namespace vxlnat {
 
 namespace {
 
-// Messages that must not cross realms: source quench, redirect, router
-// discovery (facts: nat-behaviour I10).
-bool is_local_icmp(const Packet& p) {
-  if (p.icmp != IcmpKind::kOther) return false;
-  const std::uint8_t type = p.data[p.l4];
-  return type == 4 || type == 5 || type == 9 || type == 10;
-}
-
 bool may_share(const Packet& p) {
   return p.proto == kTcp || p.proto == kUdp ||
          (p.proto == kIcmp && p.icmp == IcmpKind::kQuery);
@@ -52,7 +44,9 @@ Verdict by_flow(Context& c, Packet& p, vxlnat_flow& flow) {
 
 Verdict by_entry(Context& c, Packet& p, vxlnat_one_to_one& entry) {
   if (!c.rules.is_live(entry.rule)) return c.drop(p, Drop::kNoRule);
-  if (is_local_icmp(p)) return c.drop(p, Drop::kIcmpType);
+  if (p.icmp == IcmpKind::kOther && wire::icmp::is_local(p.data[p.l4])) {
+    return c.drop(p, Drop::kIcmpType);
+  }
   if (c.rules.match(p.vnet_slot, p.dst) != kNoSlot) {
     return c.drop(p, Drop::kDestinationInside);
   }

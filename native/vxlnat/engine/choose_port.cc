@@ -9,7 +9,6 @@
 // part of it: what arithmetic gives it, or its blocks, to which one is added
 // when they are full towards the remote.
 
-#include "engine/deterministic.h"
 #include "engine/place.h"
 #include "engine/port_range.h"
 #include "engine/port_search.h"
@@ -98,13 +97,8 @@ std::uint32_t new_block(const Search& s, Host& host, PortRange range,
     const PortRange ports{static_cast<std::uint16_t>(low),
                           static_cast<std::uint16_t>(low + size - 1)};
     if (!blocks.is_free(s.public_ip, ports)) continue;
-    Block block;
-    block.public_ip = s.public_ip;
-    block.vnet_slot = s.wish.vnet_slot;
-    block.vnet = s.c.rules.vnet(s.wish.vnet_slot).vni;
-    block.host = s.wish.private_ip;
-    block.ports = ports;
-    return s.c.accounts.take_block(host, block);
+    return s.c.accounts.take_block(host, s.wish.vni_proto >> 8, s.public_ip,
+                                   ports);
   }
   return 0;
 }
@@ -138,18 +132,15 @@ Drop search_blocks(const Search& s, PortRange range, std::uint16_t size,
   return reason;
 }
 
-PortRange range_for(const Context& c, const Wish& wish,
-                    const RuleOptions& options) {
-  const PortRange range = port_range(c.config, options);
-  if (options.mapping != Mapping::kDeterministic) return range;
+}  // namespace
+
+HostPorts fixed_ports(const Context& c, const Wish& wish) {
+  const RuleOptions& options = c.rules.options(wish.rule);
   const vxlnat_rule& rule = c.rules.at(wish.rule);
   const Prefix prefix{rule.prefix, static_cast<std::uint8_t>(rule.bits)};
-  return ports_of(prefix, 1 + options.more_public_ips.size(), range,
-                  wish.private_ip)
-      .ports;
+  return ports_of(prefix, 1 + options.more_public_ips.size(),
+                  port_range(c.config, options), wish.private_ip);
 }
-
-}  // namespace
 
 Drop find_port(Context& c, const Wish& wish, std::uint32_t member,
                Place& place) {
@@ -157,7 +148,9 @@ Drop find_port(Context& c, const Wish& wish, std::uint32_t member,
   const bool bind = options.mapping == Mapping::kIndependent;
   if (bind && c.accounts.bindings().is_full()) return Drop::kBindingTableFull;
   const Search search{c, wish, member, c.rules.at(member).public_ip, bind};
-  const PortRange range = range_for(c, wish, options);
+  const PortRange range = options.mapping == Mapping::kDeterministic
+                              ? fixed_ports(c, wish).ports
+                              : port_range(c.config, options);
   place = Place{};
   const Drop reason =
       options.block_size == 0
@@ -165,16 +158,14 @@ Drop find_port(Context& c, const Wish& wish, std::uint32_t member,
           : search_blocks(search, range, options.block_size, place);
   if (reason != Drop::kCount || !bind) return reason;
   // The binding holds the block, and the flow the binding.
-  Binding b;
-  b.vni_proto = wish.vni_proto;
-  b.private_ip = wish.private_ip;
-  b.private_port = wish.private_port;
-  b.public_ip = search.public_ip;
-  b.public_port = place.port;
-  b.rule = member;
-  b.in_block = place.flags != 0;
+  (void)c.accounts.bind({.vni_proto = wish.vni_proto,
+                         .private_ip = wish.private_ip,
+                         .public_ip = search.public_ip,
+                         .private_port = wish.private_port,
+                         .public_port = place.port,
+                         .rule = member,
+                         .in_block = place.flags != 0});
   place.flags = VXLNAT_FLOW_BOUND;
-  (void)c.accounts.bind(b);
   return Drop::kCount;
 }
 

@@ -10,7 +10,6 @@
 // has nothing yet goes to the next one when the first has no port for it. A
 // draining address is given to nobody (G2).
 
-#include "engine/deterministic.h"
 #include "engine/place.h"
 #include "engine/port_range.h"
 
@@ -59,13 +58,9 @@ std::uint32_t paired(Context& c, const Wish& wish) {
 
 Drop find_fixed(Context& c, const Wish& wish, const RuleOptions& options,
                 Place& place) {
-  const vxlnat_rule& rule = c.rules.at(wish.rule);
-  const Prefix prefix{rule.prefix, static_cast<std::uint8_t>(rule.bits)};
-  const HostPorts own =
-      ports_of(prefix, 1 + options.more_public_ips.size(),
-               port_range(c.config, options), wish.private_ip);
-  const Ip4 ip = own.address == 0 ? c.rules.first_address(wish.rule)
-                                  : options.more_public_ips[own.address - 1];
+  const std::size_t own = fixed_ports(c, wish).address;
+  const Ip4 ip = own == 0 ? c.rules.first_address(wish.rule)
+                          : options.more_public_ips[own - 1];
   const std::uint32_t member = c.rules.member_of(wish.rule, ip);
   if (c.rules.is_draining(member)) return Drop::kPublicDraining;
   return find_port(c, wish, member, place);

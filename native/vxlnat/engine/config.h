@@ -8,6 +8,7 @@
 #ifndef VXLNAT_ENGINE_CONFIG_H_
 #define VXLNAT_ENGINE_CONFIG_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -111,6 +112,12 @@ struct RuleOptions {
   std::optional<Timers> timers;  // none: the engine's
   Limits host;                   // of each host
   std::uint16_t block_size = 0;  // ports given to a host at once; 0: one
+
+  bool exempts(Ip4 remote) const {
+    return std::any_of(exempt.begin(), exempt.end(), [&](const Prefix& prefix) {
+      return prefix.covers(remote);
+    });
+  }
 };
 
 // SNAT rule {vnet, prefix} -> public IP, with the fabric's default router.

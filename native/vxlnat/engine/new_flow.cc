@@ -16,8 +16,6 @@
 // so with host unreachable, which TCP takes as passing (facts: nat-behaviour
 // I9, B36).
 
-#include <algorithm>
-
 #include "engine/place.h"
 #include "engine/stages.h"
 #include "engine/wire.h"
@@ -46,17 +44,11 @@ FlowState first_state(std::uint8_t proto) {
   return proto == kUdp ? FlowState::kUdpFlow : FlowState::kIcmpFlow;
 }
 
-bool is_exempt(const RuleOptions& options, Ip4 destination) {
-  return std::any_of(
-      options.exempt.begin(), options.exempt.end(),
-      [&](const Prefix& prefix) { return prefix.covers(destination); });
-}
-
 }  // namespace
 
 Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
   p.rule = rule;
-  if (is_exempt(c.rules.options(rule), p.dst)) {
+  if (c.rules.options(rule).exempts(p.dst)) {
     report_inside(c, p, {wire::icmp::kUnreachable, wire::icmp::kProhibited, 0});
     return c.drop(p, Drop::kExempt);
   }
@@ -78,23 +70,28 @@ Verdict new_flow(Context& c, Packet& p, std::uint32_t rule) {
                      .inside_hash = p.flow_hash};
   const Drop refusal = admit(c, wish, p.proto == kTcp);
   if (refusal != Drop::kCount) return refuse(c, p, wish, refusal);
-  // An ended flow of the same endpoint still holds its tuple: go on with it.
-  vxlnat_flow* old = c.flows.find_inside(
-      inside_key(p.vnet, p.proto, p.src, p.sport, p.dst, p.dport), c.now,
-      p.flow_hash);
-  if (old != nullptr && may_go_on(c, wish, *old)) {
-    c.flows.set_state(*old, first_state(p.proto));
-    c.flows.seen(*old, c.now);
-    return Verdict::proceed();
-  }
-  if (old != nullptr) c.flows.forget(*old);
-  if (!c.flows.make_room(c.now))
+  const FlowState state = first_state(p.proto);
+  if (go_on(c, wish, state) != nullptr) return Verdict::proceed();
+  if (!c.flows.make_room(c.now)) {
     return refuse(c, p, wish, Drop::kFlowTableFull);
+  }
   Place place;
   const Drop reason = find_place(c, wish, place);
   if (reason != Drop::kCount) return refuse(c, p, wish, reason);
-  make_flow(c, wish, place, first_state(p.proto));
+  make_flow(c, wish, place, state);
   return Verdict::proceed();
+}
+
+vxlnat_flow* go_on(Context& c, const Wish& wish, FlowState state) {
+  vxlnat_flow* old = c.flows.find_inside(wish.key(), c.now, wish.inside_hash);
+  if (old == nullptr) return nullptr;
+  if (!may_go_on(c, wish, *old)) {
+    c.flows.forget(*old);
+    return nullptr;
+  }
+  c.flows.set_state(*old, state);
+  c.flows.seen(*old, c.now);
+  return old;
 }
 
 vxlnat_flow* make_flow(Context& c, const Wish& wish, const Place& place,

@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "engine/context.h"
+#include "engine/deterministic.h"
 #include "engine/port_maps.h"
 
 namespace vxlnat {
@@ -30,6 +31,10 @@ struct Wish {
   std::uint64_t inside_hash = 0;  // of its inside key, when known
 
   std::uint8_t proto() const { return static_cast<std::uint8_t>(vni_proto); }
+  FlowKey key() const {
+    return inside_key(vni_proto >> 8, proto(), private_ip, private_port,
+                      remote_ip, remote_port);
+  }
 };
 
 // What it gets.
@@ -48,16 +53,21 @@ Drop refused(Context& c, const Wish& wish, bool opening, Drop reason);
 // Public address and port; Drop::kCount when `place` is filled. What a place
 // needs (block, binding) is made, so the flow must follow.
 Drop find_place(Context& c, const Wish& wish, Place& place);
+// What a deterministic rule gives the wish's host.
+HostPorts fixed_ports(const Context& c, const Wish& wish);
 // The port at one member of the pool.
 Drop find_port(Context& c, const Wish& wish, std::uint32_t member,
                Place& place);
 
+// The endpoint's own ended flow, which still holds its tuple, live again in
+// `state`. Null when there is none whose tuple the wish would get today; one
+// that has another is forgotten.
+vxlnat_flow* go_on(Context& c, const Wish& wish, FlowState state);
+// Whether an ended flow's tuple would be given to the wish today.
+bool may_go_on(Context& c, const Wish& wish, const vxlnat_flow& old);
 // Makes the flow at its place, in its first state; there is room.
 vxlnat_flow* make_flow(Context& c, const Wish& wish, const Place& place,
                        FlowState state);
-// Whether an ended flow's tuple would be given to the wish today, so that the
-// flow can go on with it.
-bool may_go_on(Context& c, const Wish& wish, const vxlnat_flow& old);
 
 }  // namespace vxlnat
 

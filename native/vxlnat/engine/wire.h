@@ -97,6 +97,12 @@ inline constexpr std::uint8_t kTimestampReply = 14;
 inline constexpr std::uint8_t kHostUnreachable = 1;      // code of type 3
 inline constexpr std::uint8_t kFragmentationNeeded = 4;  // code of type 3
 inline constexpr std::uint8_t kProhibited = 13;          // code of type 3
+
+// Source quench, redirect, router discovery: they must not cross realms
+// (facts: nat-behaviour I10).
+inline bool is_local(std::uint8_t type) {
+  return type == 4 || type == 5 || type == 9 || type == 10;
+}
 }  // namespace icmp
 
 // Offset of the checksum in the header of a protocol with a pseudo-header, or
