@@ -274,8 +274,9 @@ Bytes restored(const Bytes& error, const Bytes& was, const Bytes& became) {
   put16(&quote[10], checksum(quote.data(), head));
   // What a SYN was made to announce stays so.
   if (quote[9] == kTcp && (flags_of(quote) & kSyn) != 0) {
-    std::copy_n(&became[head + 20], became[head + 12] / 16 * 4 - 20,
-                &quote[head + 20]);
+    // By pointers: without options both stand at the end.
+    std::copy_n(became.data() + head + 20, became[head + 12] / 16 * 4 - 20,
+                quote.data() + head + 20);
     quote = changed(quote, {});
   }
   Bytes result = first(error, wire::ip::header_size(&error[0]) + 8);
