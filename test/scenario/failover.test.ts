@@ -129,6 +129,12 @@ test("RFD 158's example: zone 1 is lost, and returns", async (t) => {
   const back = await zoneState(world, z1.uuid, 'up');
   t.equal(back['ul3_served_by'], null, 'it has its UL3 again');
   t.equal((await publics(world))['3.3.3.2'], z2.uuid, 'nothing moves back');
+  // Its heartbeats alone bring no work: packets must have reached it too.
+  await until(
+    'zone 1 to answer probes',
+    () => world.must('GET', `/nat_zones/${z1.uuid}`),
+    (zone) => (zone['status'] as { probe_ok: boolean }).probe_ok,
+  );
   const fresh = await addFabric(world, uuidOf(1, 4), 2, '10.8.8.0/24');
   const given = fresh['nat_reform_public'] as string;
   t.equal((await publics(world))[given], z1.uuid, 'new work goes to it');
@@ -322,6 +328,10 @@ test('work that found no zone alive goes to the first that comes', async (t) => 
   await addFabric(world, uuidOf(1, 1), 2, '10.4.4.0/24');
   t.deepEqual(await spread(world), { [z1.uuid]: 1 }, 'there was no other');
   const z2 = await addZone(t, world, 2, { ...at, ip: '127.0.31.2' });
-  await zoneState(world, z2.uuid, 'up');
+  await until(
+    'zone 2 to have it',
+    () => spread(world),
+    (counts) => counts[z2.uuid] === 1,
+  );
   t.deepEqual(await spread(world), { [z2.uuid]: 1 });
 });
