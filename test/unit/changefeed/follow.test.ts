@@ -209,7 +209,9 @@ test('a cut line is resumed without a bootstrap', async (t) => {
 test('a bootstrap outlasts the line on which it began', async (t) => {
   const journal = memoryJournal();
   const feed = await startFeed(journal);
-  const relay = await startRelay(t, () => feed.port);
+  const nobody = 1;
+  let port = feed.port;
+  const relay = await startRelay(t, () => port);
   let [calls, lines] = [0, 0];
   const { subscriber, ids } = follow(relay.port, journal, {
     handshakeMs: 300,
@@ -217,8 +219,10 @@ test('a bootstrap outlasts the line on which it began', async (t) => {
       calls += 1;
       const position = journal.position();
       if (calls > 1) return position;
+      port = nobody;
       relay.cut();
-      await until('the next line', () => feed.publisher.listeners() === 0);
+      await until('the line ends', () => feed.publisher.listeners() === 0);
+      port = feed.port;
       await until('it registers', () => feed.publisher.listeners() === 1);
       journal.commit(networkEvent('meanwhile'));
       lines = relay.made();
