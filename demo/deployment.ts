@@ -142,9 +142,11 @@ export async function deploy(
 
 /** By which way a zone's packets go, and why not by a better one. */
 async function pathOf(zone: (typeof ZONES)[number]): Promise<string> {
-  const { path, path_why } = await new Client(
-    `http://${zone.admin}:2960`,
-  ).must<{ path: string; path_why: string | null }>('GET', '/health');
+  const admin = new Client(`http://${zone.admin}:2960`);
+  // Without any rule a zone is in sync before it has followed anything.
+  const { path, path_why } = await until(`${zone.name} to be ready`, () =>
+    admin.must<{ path: string; path_why: string | null }>('GET', '/health'),
+  );
   const why = path_why === null ? '' : ` (${path_why})`;
   return `${zone.name} forwards by ${path}${why}`;
 }
