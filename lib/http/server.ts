@@ -235,10 +235,9 @@ function finish(exchange: Exchange, res: ServerResponse, reply: Reply): void {
     res.setHeader(name, value);
   }
   if (state.closing) res.setHeader('Connection', 'close');
-  if (mustLinger(res)) {
-    answerAndLinger(res, written, state.clock);
-  } else if (reply.stream === undefined) {
-    (res as restify.Response).sendRaw(written.status, written.body);
+  if (reply.stream === undefined) {
+    if (mustLinger(res)) answerAndLinger(res, written, state.clock);
+    else (res as restify.Response).sendRaw(written.status, written.body);
   } else {
     pour(reply.stream, written.status, res).catch((err) => {
       request.log.error({ err }, 'stream broke off');
