@@ -18,6 +18,8 @@ import type { Clock, Timer } from '#lib/clock.js';
 import type { Logger } from '#lib/service/log.js';
 import { type Desired, desiredOf, type Remote, type Self } from './desired.js';
 import { type Fence, OPEN } from './fence/fence.js';
+import { throughTurns } from './leisurely.js';
+import { surveyPlaces } from './survey.js';
 import { type Change, fold, type Touched, untouched, World } from './world.js';
 
 /** What a `ul3_mapping` item carries. */
@@ -97,7 +99,7 @@ export class Follower {
         'control plane does not answer: serving by the snapshot',
       );
       this.#status.announcing = true;
-      this.#changed();
+      this.#readdressed(true, []);
     });
   }
 
@@ -131,9 +133,10 @@ export class Follower {
 
   /** What must not be announced although the world says so. */
   setFence(fence: Fence): void {
+    const { all, lost } = this.#fence;
     this.#fence = fence;
     this.#status.fenced = fence.all || fence.lost.size > 0;
-    this.#changed();
+    this.#readdressed(all !== fence.all, [...lost, ...fence.lost]);
   }
 
   status(): FollowStatus {
@@ -161,21 +164,23 @@ export class Follower {
     const before = this.#world.position;
     const { world, digest } = await this.#options.fetchWorld();
     const now = this.#world.position;
-    if (world.position === now) {
-      if (this.#world.digest() === digest) {
-        // The digest is of rules; placement and zones are simply taken.
-        this.#replace(world);
-        return;
-      }
+    const same = world.position === now;
+    const drifted = same && this.#world.digest() !== digest;
+    if (same && !drifted && this.#status.bootstrapped) {
+      // The digest is of rules; placement and zones are simply taken.
+      await this.#takePlaces(world);
+      return;
+    }
+    if (drifted) {
       this.#status.drifts += 1;
       this.#options.log.error(
         { position: now, digest },
         'rules differ from the control plane at the same position',
       );
-      this.#take(world);
-    } else if (world.position > now || world.position < before) {
-      // Ahead: items on the way will be seen as replays. Behind where we were
-      // before asking: the control plane was restored from an older state.
+    }
+    // Ahead: items on the way will be seen as replays. Behind where we were
+    // before asking: the control plane was restored from an older state.
+    if (same || world.position > now || world.position < before) {
       this.#take(world);
     }
   }
@@ -204,6 +209,39 @@ export class Follower {
   /** Anything may be other than it was. */
   #changed(): void {
     this.#touched = null;
+    this.#options.onChange(true);
+  }
+
+  /** Takes placement and zones of a world that has the same rules. */
+  async #takePlaces(world: World): Promise<void> {
+    const ips = await throughTurns(surveyPlaces(world, this.#world));
+    // What was decided meanwhile is not in it.
+    if (this.#world.position !== world.position) return;
+    const put = (resource: string, id: string, object: object | null) =>
+      this.#world.put(resource, id, object, this.#touched);
+    for (const ip of ips) put('nat_public', ip, world.publics.get(ip) ?? null);
+    for (const id of new Set([
+      ...this.#world.zones.keys(),
+      ...world.zones.keys(),
+    ])) {
+      put('nat_zone', id, world.zones.get(id) ?? null);
+    }
+    this.#options.onChange(true);
+  }
+
+  /**
+   * What this zone answers for has changed, and no rule: what a fence withdraws
+   * must not wait for a walk through everything.
+   * @param all whether that is so for every public IP of this zone
+   */
+  #readdressed(all: boolean, lost: string[]): void {
+    const { zone_uuid: self } = this.#options.self;
+    for (const ip of lost) this.#touched?.ips.add(ip);
+    if (all && this.#touched !== null) {
+      for (const [ip, { zone_uuid }] of this.#world.publics) {
+        if (zone_uuid === self) this.#touched.ips.add(ip);
+      }
+    }
     this.#options.onChange(true);
   }
 

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-/** Regular work that grows with the site, and must not fill the day. */
+/** Work that grows with the site, and must not fill the day. */
 
 import type { Clock, Timer } from '#lib/clock.js';
 
@@ -34,4 +34,16 @@ export function leisurely(
       timer.cancel();
     },
   };
+}
+
+/**
+ * Long work that rests between its turns: others have theirs then.
+ * @returns what it returns
+ */
+export async function throughTurns<T>(work: Iterator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }

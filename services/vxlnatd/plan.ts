@@ -20,8 +20,8 @@
  * other, and it forwards nothing without a rule, so no private address leaves.
  * Planning after every step has succeeded gives an empty list.
  *
- * A plan looks at everything, or only at what is said to have been touched:
- * with a million entries the one takes a second, the other no time.
+ * A plan looks only at what is said to have been touched, which takes no time
+ * however much there is; survey.ts finds what differs when nobody can say.
  */
 
 import type { FabricRule, OneToOne } from '#lib/model/dataplane.js';
@@ -94,7 +94,8 @@ function missing(from: Ips, of: Ips, only: Iterable<string> = of): string[] {
   return found;
 }
 
-function sameRule(a: FabricRule, b: FabricRule): boolean {
+/** Whether the engine would do the same by both. */
+export function sameRule(a: FabricRule, b: FabricRule): boolean {
   return (
     a.vlan_id === b.vlan_id &&
     a.gateway === b.gateway &&
@@ -104,7 +105,8 @@ function sameRule(a: FabricRule, b: FabricRule): boolean {
   );
 }
 
-function sameEntry(a: OneToOne, b: OneToOne): boolean {
+/** As `sameRule`. */
+export function sameEntry(a: OneToOne, b: OneToOne): boolean {
   return a.vlan_id === b.vlan_id && a.public_ip === b.public_ip;
 }
 
@@ -133,7 +135,7 @@ function changed<T>(
 function gone<T>(
   from: ReadonlyMap<string, T>,
   of: ReadonlyMap<string, T>,
-  only: Iterable<string> = of.keys(),
+  only?: Iterable<string>,
 ): T[] {
   // One that is there is the same as any other.
   return changed(from, of, () => true, only);
@@ -143,14 +145,14 @@ function gone<T>(
 function removals(
   desired: Desired,
   applied: Applied,
-  touched: Touched | null,
+  touched: Touched,
 ): Step[] {
   const os = (kind: OsStep['kind'], ips: string[]): Step[] =>
     ips.map((ip) => ({ kind, ip }));
   return [
     ...os(
       'withdraw',
-      missing(desired.announced, applied.announced, touched?.ips),
+      missing(desired.announced, applied.announced, touched.ips),
     ),
     ...os('unclaim', missing(desired.claims, applied.claims)),
     ...os('give_up', missing(desired.takeovers, applied.takeovers)),
@@ -162,9 +164,9 @@ function removals(
       desired.entries,
       applied.entries,
       sameEntry,
-      touched?.entries,
+      touched.entries,
     ).map((entry): Step => ({ kind: 'remove_entry', entry })),
-    ...gone(desired.rules, applied.rules, touched?.rules).map(
+    ...gone(desired.rules, applied.rules, touched.rules).map(
       (rule): Step => ({ kind: 'remove_rule', rule }),
     ),
     ...gone(desired.remotes, applied.remotes).map(
@@ -199,23 +201,23 @@ function conditions(desired: Desired, applied: Applied): Step[] {
 
 /**
  * The steps from `applied` to `desired`, in an order that never leaks.
- * @param touched all that can differ; null: anything. UL3 addresses, limits,
- *   drains and given remotes are few, or from a file: always looked at
+ * @param touched all that can differ. UL3 addresses, limits, drains and given
+ *   remotes are few, or from a file: always looked at
  * @returns an empty list when they agree
  */
 export function plan(
   desired: Desired,
   applied: Applied,
-  touched: Touched | null = null,
+  touched: Touched,
 ): Step[] {
-  const ips = touched?.ips;
+  const { ips } = touched;
   const os = (kind: OsStep['kind'], all: string[]): Step[] =>
     all.map((ip) => ({ kind, ip }));
   return [
     ...removals(desired, applied, touched),
     ...conditions(desired, applied),
     ...os('route', missing(applied.routed, desired.routed, ips)),
-    ...changed(applied.rules, desired.rules, sameRule, touched?.rules).map(
+    ...changed(applied.rules, desired.rules, sameRule, touched.rules).map(
       (rule): Step => ({ kind: 'set_rule', rule }),
     ),
     ...changed(applied.remotes, desired.remotes, sameRemote).map(
@@ -225,7 +227,7 @@ export function plan(
       applied.entries,
       desired.entries,
       sameEntry,
-      touched?.entries,
+      touched.entries,
     ).map((entry): Step => ({ kind: 'set_entry', entry })),
     ...missing(applied.ul3s, desired.ul3s).map(
       (ip): Step => ({ kind: 'add_ul3', ip }),

@@ -20,11 +20,13 @@
  *
  * Invariants. `applied` holds exactly the steps that have succeeded since the
  * start, corrected by what the kernel was seen to hold. A plan looks at what the
- * source says was touched and at what failed before; the first one, and each
- * after a look at the kernel, at everything. The position is
- * acknowledged (and so reported by heartbeats, on which make-before-break
- * rests) only when every step up to it has succeeded. A plan of what is
- * applied is empty, so a replay is harmless.
+ * source says was touched and at what failed before. A survey looks at everything,
+ * a turn between two passes: after a look at the kernel, where what is touched
+ * meanwhile does not wait for it; and when the source cannot say what was
+ * touched, where no pass is made before it ends, for a part of a plan is out of
+ * order. The position is acknowledged (and so reported by heartbeats, on which
+ * make-before-break rests) only when every step up to it has succeeded. A plan
+ * of what is applied is empty, so a replay is harmless.
  *
  * Failure. A step that fails is logged with its reason, makes the zone not
  * ready, and is planned again after a second; the steps around it are applied.
@@ -46,7 +48,8 @@ import {
   type Step,
   touch,
 } from './plan.js';
-import type { Touched } from './world.js';
+import { survey } from './survey.js';
+import { type Touched, untouched } from './world.js';
 
 /** Where desires come from. All is read in one go, without a wait. */
 export interface Source {
@@ -84,12 +87,23 @@ export interface ReconcileOptions {
 /** A pass of so many steps is worth a line of the log. */
 const MANY = 10_000;
 
+function isWithin(set: Set<string>, other: Set<string>): boolean {
+  for (const ip of set) if (!other.has(ip)) return false;
+  return true;
+}
+
 function overwrite(set: Set<string>, seen: Set<string>): boolean {
-  const same = set.size === seen.size && [...set].every((ip) => seen.has(ip));
-  if (same) return false;
+  if (set.size === seen.size && isWithin(set, seen)) return false;
   set.clear();
   for (const ip of seen) set.add(ip);
   return true;
+}
+
+/** Adds `more` to `touched`. */
+function include(touched: Touched, more: Touched): void {
+  for (const key of more.rules) touched.rules.add(key);
+  for (const key of more.entries) touched.entries.add(key);
+  for (const ip of more.ips) touched.ips.add(ip);
 }
 
 /** Corrects `applied` by the kernel; returns what was found different. */
@@ -116,8 +130,13 @@ export class Reconciler {
   #running: Promise<void> | null = null;
   #again = false;
   #dirty = false;
-  /** The next plan looks at everything, whatever was touched. */
+  /** What the next plan looks at. */
+  #scope = untouched();
+  /** Everything must be looked at, whatever was touched. */
   #whole = true;
+  #survey: Generator<void, Touched> | null = null;
+  /** Anything may have been touched, and the survey has not ended. */
+  #behind = true;
   /** The engine may hold what a predecessor's tables held (ADR 0010). */
   #adopting = true;
   #stopped = false;
@@ -162,7 +181,7 @@ export class Reconciler {
     while (this.#running !== null) await this.#running;
   }
 
-  /** Observes the kernel, then makes a whole pass. */
+  /** Observes the kernel, then looks at everything. */
   async recheck(): Promise<void> {
     await this.settled();
     const different = await correct(this.#options.kernel, this.applied);
@@ -192,8 +211,11 @@ export class Reconciler {
     this.stop();
     await this.settled();
     await this.#options.kernel.leave?.();
+    const { routed, announced } = this.applied;
+    const touched = { ...untouched(), ips: new Set([...routed, ...announced]) };
     const none: Desired = nothingApplied();
-    const steps = plan(none, this.applied).filter((s) => !isEngineStep(s));
+    const all = plan(none, this.applied, touched);
+    const steps = all.filter((step) => !isEngineStep(step));
     this.#report(await this.#apply(steps));
   }
 
@@ -204,12 +226,14 @@ export class Reconciler {
   }
 
   async #loop(): Promise<void> {
-    // Everything that one read brought, such as a whole failover, is one pass.
-    await new Promise((resolve) => setImmediate(resolve));
     do {
+      // Everything that one read brought, such as a whole failover, is one
+      // pass; and nothing else waits for all of a survey.
+      await new Promise((resolve) => setImmediate(resolve));
       this.#again = false;
-      await this.#pass();
-    } while (this.#again && !this.#stopped);
+      this.#look();
+      if (!this.#behind) await this.#pass();
+    } while ((this.#again || this.#survey !== null) && !this.#stopped);
   }
 
   async #pass(): Promise<void> {
@@ -251,15 +275,33 @@ export class Reconciler {
     });
   }
 
-  #plan(): Step[] {
+  /** Takes in what the source says was touched, and a turn of the survey. */
+  #look(): void {
     const { source } = this.#options;
     const touched = source.touched();
-    if (touched !== null) {
-      for (const { step } of this.#failures) touch(touched, step);
+    if (touched !== null) include(this.#scope, touched);
+    else {
+      this.#behind = true;
+      this.#whole = true;
     }
-    const scope = this.#whole ? null : touched;
-    this.#whole = false;
-    return plan(source.desired(), this.applied, scope);
+    if (this.#whole) {
+      this.#whole = false;
+      this.#survey = survey(source.desired(), this.applied);
+    }
+    const turn = this.#survey?.next();
+    if (!turn?.done) return;
+    include(turn.value, this.#scope);
+    this.#scope = turn.value;
+    this.#survey = null;
+    this.#behind = false;
+    this.#dirty = true;
+  }
+
+  #plan(): Step[] {
+    const scope = this.#scope;
+    this.#scope = untouched();
+    for (const { step } of this.#failures) touch(scope, step);
+    return plan(this.#options.source.desired(), this.applied, scope);
   }
 
   /** What the engine adopted and nobody has asked for since goes. */

@@ -14,6 +14,7 @@ import { UsageError } from '#lib/errors.js';
 import type { Desired } from './desired.js';
 import { parseProtoFile } from './proto-file.js';
 import type { Source } from './reconcile.js';
+import { type Touched, untouched } from './world.js';
 
 /** A source of desires that is a file. */
 export class RulesFile implements Source {
@@ -21,6 +22,8 @@ export class RulesFile implements Source {
   readonly #ownUl3: string | null;
   #desired: Desired;
   #generation = 1;
+  /** Reading a file anew may change anything; null until it was asked. */
+  #touched: Touched | null = null;
 
   /**
    * Reads the file.
@@ -39,6 +42,7 @@ export class RulesFile implements Source {
    */
   reload(): void {
     this.#desired = this.#read();
+    this.#touched = null;
     this.#generation += 1;
   }
 
@@ -46,9 +50,10 @@ export class RulesFile implements Source {
     return this.#desired;
   }
 
-  /** Reading a file anew may change anything. */
-  touched(): null {
-    return null;
+  touched(): Touched | null {
+    const touched = this.#touched;
+    this.#touched = untouched();
+    return touched;
   }
 
   /** A file has been read before this is made. */

@@ -10,14 +10,9 @@
  * the external device forwards.
  */
 
-import { askIp, type RunIp } from '../os/ip.js';
+import { askIpAddresses, type RunIp } from '../os/ip.js';
 import { PROTOCOL } from '../os/mark.js';
 import type { Announcer } from './announcer.js';
-
-interface NeighbourJson {
-  dst?: string;
-  protocol?: string;
-}
 
 /** Answers on one Ethernet device. */
 export function arpAnnouncer(device: string): Announcer {
@@ -27,19 +22,10 @@ export function arpAnnouncer(device: string): Announcer {
     announceCommand: (ip) =>
       `neigh add proxy ${ip} dev ${device} protocol ${PROTOCOL}`,
     withdrawCommand: (ip) => `neigh del proxy ${ip} dev ${device}`,
-    async observe(run: RunIp) {
-      const all = (await askIp(run, [
-        'neigh',
-        'show',
-        'proxy',
-        'dev',
-        device,
-      ])) as NeighbourJson[];
-      return new Set(
-        all
-          .filter((neighbour) => String(neighbour.protocol) === PROTOCOL)
-          .flatMap((neighbour) => neighbour.dst ?? []),
-      );
+    observe(run: RunIp) {
+      const proxies = ['neigh', 'show', 'proxy', 'dev', device];
+      const own = `proto ${PROTOCOL}`;
+      return askIpAddresses(run, proxies, (line) => line.includes(own));
     },
   };
 }

@@ -3,11 +3,13 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * Runs iproute2's `ip`: a batch of changes in one process, and questions that
- * are answered in JSON. A function argument, so tests need no privileges.
+ * Runs iproute2's `ip`: a batch of changes in one process, and questions. Those
+ * with few answers are asked in JSON; a million routes come as lines, which are
+ * read in turns. A function argument, so tests need no privileges.
  */
 
 import { spawn } from 'node:child_process';
+import { throughTurns } from '../leisurely.js';
 
 /** How one run of `ip` ended. */
 export interface IpResult {
@@ -58,10 +60,47 @@ export const runIp: RunIp = (args, input = '') =>
  * @throws an Error naming the command
  */
 export async function askIp(run: RunIp, args: string[]): Promise<unknown[]> {
-  const result = await run(['-j', ...args]);
-  if (result.status !== 0) {
-    throw new Error(`ip ${args.join(' ')}: ${result.stderr.trim()}`);
-  }
-  const text = result.stdout.trim();
+  const text = (await ask(run, ['-j', ...args])).trim();
   return text === '' ? [] : (JSON.parse(text) as unknown[]);
+}
+
+async function ask(run: RunIp, args: string[]): Promise<string> {
+  const result = await run(args);
+  if (result.status === 0) return result.stdout;
+  throw new Error(`ip ${args.join(' ')}: ${result.stderr.trim()}`);
+}
+
+/** Lines read in one turn: some milliseconds. */
+const TURN = 10_000;
+
+/** The first word of each line that counts, in turns. */
+function* firstWords(
+  text: string,
+  counts: (line: string) => boolean,
+): Generator<void, Set<string>> {
+  const words = new Set<string>();
+  let read = 0;
+  for (let at = 0, end = 0; at < text.length; at = end + 1) {
+    end = text.indexOf('\n', at);
+    if (end < 0) end = text.length;
+    const line = text.slice(at, end);
+    const word = line.split(' ', 1)[0] ?? '';
+    if (word !== '' && counts(line)) words.add(word);
+    read += 1;
+    if (read % TURN === 0) yield;
+  }
+  return words;
+}
+
+/**
+ * Asks `ip` for addresses, each the first word of a line.
+ * @param counts whether a line is one of those
+ * @throws an Error naming the command
+ */
+export async function askIpAddresses(
+  run: RunIp,
+  args: string[],
+  counts: (line: string) => boolean = () => true,
+): Promise<Set<string>> {
+  return throughTurns(firstWords(await ask(run, args), counts));
 }

@@ -12,7 +12,7 @@
 import type { Announcer } from '../announce/announcer.js';
 import type { Gratuitous } from '../announce/gratuitous.js';
 import type { OsStep } from '../plan.js';
-import { askIp, type RunIp } from './ip.js';
+import { askIp, askIpAddresses, type RunIp } from './ip.js';
 import type { Kernel, Observed } from './kernel.js';
 import { PROTOCOL } from './mark.js';
 
@@ -36,10 +36,6 @@ export interface LinuxOptions {
 /** The label of an address taken over; a label begins with its device. */
 function labelOf(device: string): string {
   return `${device.slice(0, 13)}:v`;
-}
-
-interface RouteJson {
-  dst?: string;
 }
 
 interface AddressJson {
@@ -96,14 +92,8 @@ function holds(step: OsStep, seen: Observed): boolean {
 
 async function observe(options: LinuxOptions): Promise<Observed> {
   const { run, tun, underlay, announcer } = options;
-  const routes = (await askIp(run, [
-    'route',
-    'show',
-    'dev',
-    tun.name,
-    'proto',
-    PROTOCOL,
-  ])) as RouteJson[];
+  const routes = ['route', 'show', 'dev', tun.name, 'proto', PROTOCOL];
+  const routed = await askIpAddresses(run, routes);
   const takeovers = new Set<string>();
   if (underlay !== null) {
     const links = (await askIp(run, [
@@ -118,7 +108,7 @@ async function observe(options: LinuxOptions): Promise<Observed> {
     }
   }
   return {
-    routed: new Set(routes.flatMap((r) => r.dst ?? [])),
+    routed,
     takeovers,
     announced: await announcer.observe(run),
   };

@@ -18,6 +18,7 @@ import { Follower } from '../../../services/vxlnatd/follow.js';
 import { fileSnapshots } from '../../../services/vxlnatd/snapshot.js';
 import {
   dataplaneOf,
+  untouched,
   World,
   worldOf,
 } from '../../../services/vxlnatd/world.js';
@@ -130,6 +131,42 @@ test('a fenced zone announces nothing and forwards nothing', async (t) => {
     [0, 1],
     'not that one',
   );
+});
+
+test('a fence touches what it withdraws, and nothing else', async (t) => {
+  const other = {
+    ip: '3.3.3.7',
+    kind: 'aip' as const,
+    zone_uuid: 'other',
+    owner_uuid: null,
+    network_uuid: 'p',
+  };
+  const { follower } = setUp([
+    { ...dataplane(5), publics: [...dataplane(5).publics, other] },
+  ]);
+  await follower.bootstrap();
+  t.equal(follower.touched(), null, 'a bootstrap may have changed anything');
+  const touched = () => [...(follower.touched()?.ips ?? ['anything'])];
+  follower.setFence({ all: true, lost: new Set() });
+  t.deepEqual(touched(), ['3.3.3.2'], 'shut');
+  follower.setFence({ all: false, lost: new Set(['3.3.3.9']) });
+  t.deepEqual(touched(), ['3.3.3.9', '3.3.3.2'], 'open but for one');
+  follower.setFence({ all: false, lost: new Set() });
+  t.deepEqual(touched(), ['3.3.3.9'], 'open');
+});
+
+test('a comparison takes placement without a look at everything', async (t) => {
+  const moved = dataplane(5);
+  for (const address of moved.publics) address.zone_uuid = 'other';
+  const { follower, seen } = setUp([dataplane(5), dataplane(5), moved]);
+  await follower.bootstrap();
+  follower.touched();
+  await follower.compare();
+  t.deepEqual(follower.touched(), untouched(), 'nothing new');
+  await follower.compare();
+  t.deepEqual([...(follower.touched()?.ips ?? [])], ['3.3.3.2']);
+  t.equal([...follower.desired().announced].length, 0);
+  t.equal(seen.bootstraps, 1);
 });
 
 test('drift at the same position is found and repaired', async (t) => {

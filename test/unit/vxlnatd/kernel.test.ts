@@ -37,25 +37,20 @@ class FakeIp {
 
   readonly run: RunIp = async (args, input = '') => {
     if (args.includes('-batch')) return this.#batch(input);
-    const answer = (body: unknown) => ({
-      status: 0,
-      stdout: JSON.stringify(body),
-      stderr: '',
-    });
-    if (args[1] === 'route') return answer([...this.routes].map(asDst));
-    if (args[1] === 'neigh') {
-      const own = [...this.neighbours].map((dst) => ({
-        dst,
-        protocol: '158',
-      }));
-      return answer([...own, { dst: '9.9.9.9', protocol: 'static' }]);
+    const answer = (stdout: string) => ({ status: 0, stdout, stderr: '' });
+    const lines = (ips: Set<string>, rest: string) =>
+      [...ips].map((ip) => `${ip} ${rest} \n`).join('');
+    if (args[0] === 'route') return answer(lines(this.routes, 'scope link'));
+    if (args[0] === 'neigh') {
+      const own = lines(this.neighbours, 'proxy proto 158');
+      return answer(`${own}9.9.9.9 proxy \n`);
     }
     const addr_info = [...this.addresses].map((local) => ({
       local,
       label: 'und0:v',
     }));
     const own = { local: '192.168.12.6', label: 'und0' };
-    return answer([{ addr_info: [own, ...addr_info] }]);
+    return answer(JSON.stringify([{ addr_info: [own, ...addr_info] }]));
   };
 
   #batch(input: string) {
@@ -81,10 +76,6 @@ class FakeIp {
     const stderr = failed ? 'RTNETLINK answers: No such process' : '';
     return { status: failed ? 2 : 0, stdout: '', stderr };
   }
-}
-
-function asDst(dst: string) {
-  return { dst };
 }
 
 function setUp() {

@@ -11,15 +11,12 @@
 import test from 'tape';
 import { rulesDigest } from '#lib/model/rules-digest.js';
 import { FakeEngine } from '#test/fake-engine.js';
+import { planAll } from '#test/plan-all.js';
 import { applySteps } from '../../../services/vxlnatd/apply.js';
 import { type Desired, desiredOf } from '../../../services/vxlnatd/desired.js';
 import { createRunningDigest } from '../../../services/vxlnatd/digest.js';
 import type { Kernel } from '../../../services/vxlnatd/os/kernel.js';
-import {
-  nothingApplied,
-  type OsStep,
-  plan,
-} from '../../../services/vxlnatd/plan.js';
+import { nothingApplied, type OsStep } from '../../../services/vxlnatd/plan.js';
 import {
   type Change,
   dataplaneOf,
@@ -48,7 +45,7 @@ async function apply(
   applied = nothingApplied(),
   digest = createRunningDigest(),
 ) {
-  const steps = plan(desired, applied);
+  const steps = planAll(desired, applied);
   const kernel = fakeKernel(engine);
   return applySteps(engine, kernel, steps, applied, digest);
 }
@@ -67,7 +64,7 @@ test('a plan leads from any world to any other, and then is empty', async (t) =>
       await apply(desired, fresh);
       const wrong =
         failures.length > 0 ||
-        plan(desired, applied).length > 0 ||
+        planAll(desired, applied).length > 0 ||
         JSON.stringify(engine.dump()) !== JSON.stringify(fresh.dump()) ||
         digest.text() !== rulesDigest(dataplane.fabrics, dataplane.one_to_ones);
       if (!wrong) continue;
@@ -99,7 +96,7 @@ test('kernel steps go out many at a time, operations a few', async (t) => {
   );
   const none = nothingApplied();
   const desired = { ...none, routed: new Set(ips), ul3s: new Set(ips) };
-  const steps = plan(desired, none);
+  const steps = planAll(desired, none);
   await applySteps(engine, kernel as never, steps, none, createRunningDigest());
   t.deepEqual(calls, [3000, 1024, 1024, 952]);
   t.equal(none.routed.size, 3000);
@@ -185,9 +182,9 @@ test('a step that fails is planned again, alone', async (t) => {
   const failures = await apply(desired, engine, applied);
   t.equal(failures[0]?.message, 'out of memory');
   engine.refuse = () => null;
-  t.ok(plan(desired, applied).every((s) => 'ip' in s));
+  t.ok(planAll(desired, applied).every((s) => 'ip' in s));
   t.deepEqual(await apply(desired, engine, applied), []);
-  t.deepEqual(plan(desired, applied), []);
+  t.deepEqual(planAll(desired, applied), []);
 });
 
 test('one bad operation does not take its whole batch with it', async (t) => {

@@ -33,12 +33,12 @@ function rule(n: number) {
   };
 }
 
-/** A loop over a world that `add` changes; `scopes` are what it asked for. */
+/** A loop over a world that `add` changes. */
 function setUp() {
   const clock = manualClock();
   const engine = new FakeEngine();
   const world = new World();
-  let touched = untouched();
+  let touched: Touched | null = untouched();
   const state = { broken: false };
   const reconciler = new Reconciler({
     engine,
@@ -53,7 +53,7 @@ function setUp() {
         if (state.broken) throw new Error('broken');
         return desiredOf(world, { zone_uuid: 'z', ul3_ip: '192.168.12.6' });
       },
-      touched(): Touched {
+      touched() {
         const taken = touched;
         touched = untouched();
         return taken;
@@ -71,7 +71,26 @@ function setUp() {
     reconciler.kick();
     await reconciler.settled();
   };
-  return { clock, engine, reconciler, state, add };
+  /** As when the world is replaced. */
+  const forget = () => {
+    touched = null;
+  };
+  return { clock, engine, reconciler, state, world, add, forget };
+}
+
+/** Public IPs that a survey walks through in several turns. */
+function addMany(world: World): void {
+  for (let n = 0; n < 30_000; n++) {
+    const ip = `100.64.${n >> 8}.${n & 255}`;
+    const aip = {
+      ip,
+      kind: 'aip' as const,
+      zone_uuid: null,
+      owner_uuid: null,
+      network_uuid: 'p',
+    };
+    world.put('nat_public', ip, aip, null);
+  }
 }
 
 test('a pass looks at what was touched, a recheck at everything', async (t) => {
@@ -114,4 +133,40 @@ test('a pass that breaks off is made again, whole', async (t) => {
   await reconciler.settled();
   t.equal(engine.rules.size, 2, 'by itself');
   t.equal(reconciler.status().position, 2);
+});
+
+test('what is touched does not wait for a look at everything', async (t) => {
+  const { engine, reconciler, world, add } = setUp();
+  addMany(world);
+  await add(1);
+  let ended = false;
+  const recheck = reconciler.recheck().then(() => {
+    ended = true;
+  });
+  const change = add(2);
+  for (let turn = 0; turn < 3; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.equal(ended, false, 'the survey goes on');
+  t.equal(engine.rules.size, 2, 'and the change is applied');
+  t.equal(reconciler.status().position, 2, 'and acknowledged');
+  await Promise.all([recheck, change]);
+  t.equal(ended, true);
+});
+
+test('a world of which anything may be new is applied in one', async (t) => {
+  const { engine, reconciler, world, add, forget } = setUp();
+  addMany(world);
+  await add(1);
+  forget();
+  const change = add(2, false);
+  const later = add(3);
+  for (let turn = 0; turn < 3; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.equal(engine.rules.size, 1, 'no part of it before all is known');
+  t.equal(reconciler.status().position, 1, 'and nothing acknowledged');
+  await Promise.all([change, later]);
+  t.equal(engine.rules.size, 3);
+  t.equal(reconciler.status().position, 3);
 });

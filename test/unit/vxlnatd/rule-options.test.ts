@@ -7,6 +7,7 @@
 import test from 'tape';
 import type { FabricRule } from '#lib/model/dataplane.js';
 import { rulesDigest } from '#lib/model/rules-digest.js';
+import { planAll } from '#test/plan-all.js';
 import {
   forward,
   portsOf,
@@ -16,7 +17,6 @@ import { operationOf } from '../../../services/vxlnatd/operation.js';
 import {
   isEngineStep,
   nothingApplied,
-  plan,
 } from '../../../services/vxlnatd/plan.js';
 import { parseProtoFile } from '../../../services/vxlnatd/proto-file.js';
 
@@ -87,7 +87,7 @@ for (const [words, expected] of FAULTS) {
 test('limits and drains become operations, and go again', (t) => {
   const text = `${MAP}\nlimit 1 flows=500 rate=9\ndrain 3.3.3.2`;
   const desired = parseProtoFile('f', text);
-  const ops = plan(desired, nothingApplied())
+  const ops = planAll(desired, nothingApplied())
     .filter(isEngineStep)
     .map(operationOf);
   t.deepEqual(ops.slice(0, 2), [
@@ -99,7 +99,7 @@ test('limits and drains become operations, and go again', (t) => {
     limits: new Map(desired.limits),
     drains: new Set(desired.drains),
   };
-  const back = plan(parseProtoFile('f', ''), applied);
+  const back = planAll(parseProtoFile('f', ''), applied);
   t.deepEqual(back.filter(isEngineStep).map(operationOf), [
     { op: 'set_vnet_limits', vnet: 1, flows: 0, opening: 0, per_second: 0 },
     { op: 'set_drain', public_ip: '3.3.3.2', draining: false },
@@ -115,7 +115,7 @@ test('a changed option is a change of the rule and of the digest', (t) => {
   t.notEqual(rulesDigest([plain], []), rulesDigest([clamped], []));
   const applied = nothingApplied();
   applied.rules.set('1,10.4.4.0/22', plain);
-  const steps = plan(parseProtoFile('f', `${MAP} mss=1400`), applied);
+  const steps = planAll(parseProtoFile('f', `${MAP} mss=1400`), applied);
   const [op] = steps.filter(isEngineStep).map(operationOf);
   t.equal(op?.op, 'set_rule');
   t.deepEqual(op?.op === 'set_rule' && op.options, { mss: 1400 });
