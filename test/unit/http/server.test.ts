@@ -8,7 +8,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import test from 'tape';
@@ -439,4 +439,34 @@ test('a stream may begin late, and with nothing', async (t) => {
   const response = await fetch(`${url}/late`);
   t.equal(response.status, 200);
   t.equal(await response.text(), 'late');
+});
+
+test('a stream that begins while the server closes is whole', async (t) => {
+  const steps = new EventEmitter();
+  const route: Route = {
+    method: 'GET',
+    path: '/late',
+    name: 'getlate',
+    handler: async () => {
+      steps.emit('asked');
+      await once(steps, 'closing');
+      const bits = async function* () {
+        yield 'all ';
+        yield 'of it';
+      };
+      return { status: 200, stream: { type: 'text/plain', open: bits } };
+    },
+  };
+  const { port, server } = await startHttp(t, [route]);
+  const socket = connect(port, '127.0.0.1');
+  const heard = new Lines();
+  socket.pipe(heard);
+  // The rest of the request never comes.
+  socket.write('GET /late HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n');
+  await once(steps, 'asked');
+  const closed = server.close();
+  steps.emit('closing');
+  await once(socket, 'end');
+  t.match(heard.text(), /^HTTP\/1.1 200 .*all .*of it/s);
+  await closed;
 });

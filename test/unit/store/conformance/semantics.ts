@@ -81,6 +81,7 @@ onEachEngine('internal fields in filters', async (t) => {
   const cases: [string, string][] = [
     [`(_mtime=${_mtime})`, 'b'],
     [`(_mtime>=${_mtime})`, 'b c d'],
+    ['(_mtime>=9)', 'a b c d'],
     [`(&(n=1)(_mtime<=${_mtime}))`, 'b'],
     [`(_etag=${_etag})`, 'b'],
     ['(_key>=c)', 'c d'],
