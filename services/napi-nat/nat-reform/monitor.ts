@@ -3,9 +3,9 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 /**
- * Watches the zones and acts: probes and heartbeats go into liveness.ts, its
- * verdicts into failover.ts. What is decided is in the store; what is observed
- * is here and is observed anew after a restart.
+ * Watches the zones: probes and heartbeats go into liveness.ts, its verdicts by
+ * decide.ts into act.ts. What is decided is in the store; what is observed is
+ * here and is observed anew after a restart.
  *
  * A verdict that cannot be acted upon (the last zone, or all silent at once) is
  * looked at again with every sign, so that a zone which joins inherits at once.
@@ -22,7 +22,6 @@ import type { JournalEntry } from '#lib/store/types.js';
 import type { NapiContext } from '../context.js';
 import { createDigestTracker } from '../dataplane/digest.js';
 import { loadRules } from '../dataplane/snapshot.js';
-import { failZone, restoreZone } from '../failover.js';
 import {
   isUnproven,
   LIVENESS_DEFAULTS,
@@ -32,13 +31,12 @@ import {
 } from '../liveness.js';
 import type { Prober } from '../probe/prober.js';
 import { natZone } from '../zone/record.js';
+import { act, drop, lament, raise, share } from './act.js';
 import { canServe, decide, isDeaf, type Sight, suspects } from './decide.js';
-import { giveShare } from './share.js';
 import { readZones } from './state.js';
 import { type ToldBeat, toldBeat } from './told.js';
 import {
   isStillLent,
-  lastSign,
   register,
   see,
   type WatchedZone,
@@ -309,9 +307,12 @@ export class ZoneMonitor {
     const now = this.#ctx.clock.monotonic();
     const decision = decide(one, all, now, this.#config);
     if (watched.liveness.verdict === 'up') watched.lamented = false;
-    if (decision === 'raise') this.#act(watched, () => this.#raise(watched));
-    if (decision === 'drop') this.#act(watched, () => this.#drop(watched));
-    if (decision === 'lament') this.#lament(watched);
+    if (decision === 'raise') act(this.#ctx, watched, raise);
+    if (decision === 'drop') {
+      const silent = suspects(all, uuid, now, this.#config);
+      act(this.#ctx, watched, (ctx, lost) => drop(ctx, lost, silent));
+    }
+    if (decision === 'lament') lament(this.#ctx, watched);
   }
 
   /** @param due the position that it must have acknowledged */
@@ -336,64 +337,6 @@ export class ZoneMonitor {
     const { acknowledged, zone } = this.#sight(watched);
     const silent = suspects(this.#sights(), '', now, this.#config);
     if (!acknowledged || silent.has(uuid) || zone.state !== 'up') return;
-    this.#act(watched, async () => {
-      const moved = await giveShare(this.#ctx, uuid);
-      watched.joining = moved > 0;
-      if (moved > 0) {
-        this.#ctx.log.info({ zone: uuid, moved }, 'public IPs for a new zone');
-      }
-    });
-  }
-
-  #act(watched: WatchedZone, action: () => Promise<void>): void {
-    watched.busy = action()
-      .catch((err) => {
-        const zone = watched.zone.uuid;
-        this.#ctx.log.error({ err, zone }, 'decision about a zone failed');
-      })
-      .finally(() => {
-        // The next observation looks again; acting here at once would spin
-        // on a store that refuses everything.
-        watched.busy = null;
-      });
-  }
-
-  async #raise(watched: WatchedZone): Promise<void> {
-    const zone = watched.zone.uuid;
-    const from = watched.zone.state;
-    const state = await restoreZone(this.#ctx, zone);
-    this.#ctx.log.info({ zone, from, state }, 'zone is alive');
-  }
-
-  async #drop(watched: WatchedZone): Promise<void> {
-    const { clock, log } = this.#ctx;
-    const { zone, liveness } = watched;
-    const result = await failZone(
-      this.#ctx,
-      zone.uuid,
-      suspects(this.#sights(), zone.uuid, clock.monotonic(), this.#config),
-    );
-    if (!result.moved) return;
-    const { moved: _moved, ...counts } = result;
-    const heard = lastSign(liveness);
-    const detect = Number.isFinite(heard) ? liveness.since - heard : 0;
-    watched.failover = {
-      ...counts,
-      at: new Date(clock.now()).toISOString(),
-      cause: liveness.cause ?? 'unknown',
-      detect_ms: Math.round(detect),
-      decide_ms: Math.round(clock.monotonic() - liveness.since),
-    };
-    log.warn({ zone: zone.uuid, failover: watched.failover }, 'zone is lost');
-  }
-
-  #lament(watched: WatchedZone): void {
-    if (watched.lamented) return;
-    watched.lamented = true;
-    const { cause } = watched.liveness;
-    this.#ctx.log.error(
-      { zone: watched.zone.uuid, cause },
-      'a zone gives no sign of life; no other answers that could take over',
-    );
+    act(this.#ctx, watched, share);
   }
 }
