@@ -22,9 +22,9 @@
  * start, corrected by what the kernel was seen to hold. A plan looks at what the
  * source says was touched and at what failed before. A survey looks at everything,
  * a turn between two passes: after a look at the kernel, where what is touched
- * meanwhile does not wait for it; and when the source cannot say what was
- * touched, where no pass is made before it ends, for a part of a plan is out of
- * order. The position is acknowledged (and so reported by heartbeats, on which
+ * meanwhile does not wait for it; and when nobody can say what was touched (the
+ * world was replaced, a pass broke off), where no pass is made before it ends,
+ * for a part of a plan is out of order. The position is acknowledged (and so reported by heartbeats, on which
  * make-before-break rests) only when every step up to it has succeeded. A plan
  * of what is applied is empty, so a replay is harmless.
  *
@@ -135,7 +135,7 @@ export class Reconciler {
   /** Everything must be looked at, whatever was touched. */
   #whole = true;
   #survey: Generator<void, Touched> | null = null;
-  /** Anything may have been touched, and the survey has not ended. */
+  /** Something was touched that only a survey can find, and none has ended. */
   #behind = true;
   /** The engine may hold what a predecessor's tables held (ADR 0010). */
   #adopting = true;
@@ -166,8 +166,9 @@ export class Reconciler {
     this.#running = this.#loop()
       .catch((err) => {
         this.#options.log.error({ err }, 'reconcile pass failed');
-        this.#dirty = true;
+        // What it was to look at is forgotten.
         this.#whole = true;
+        this.#behind = true;
         this.#retryLater();
       })
       .finally(() => {

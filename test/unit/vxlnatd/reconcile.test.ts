@@ -135,6 +135,23 @@ test('a pass that breaks off is made again, whole', async (t) => {
   t.equal(reconciler.status().position, 2);
 });
 
+test('a pass that broke off acknowledges nothing until all is seen', async (t) => {
+  const { clock, engine, reconciler, state, world, add } = setUp();
+  addMany(world);
+  await add(1);
+  state.broken = true;
+  await add(2);
+  state.broken = false;
+  clock.advance(1000);
+  for (let turn = 0; turn < 3; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.equal(reconciler.status().position, 1, 'the survey goes on');
+  await reconciler.settled();
+  t.equal(engine.rules.size, 2);
+  t.equal(reconciler.status().position, 2);
+});
+
 test('what is touched does not wait for a look at everything', async (t) => {
   const { engine, reconciler, world, add } = setUp();
   addMany(world);
