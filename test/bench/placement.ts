@@ -5,18 +5,22 @@
 /**
  * Placement of ten thousand fabrics, each with a public IP of its own, on fifty
  * zones: the decisions alone, and as the service commits them on each engine;
- * then what the loss of one of the zones costs there. BENCH_PLACEMENT=500 takes
- * another number of fabrics.
+ * then what the loss of one of the zones costs there, without compute nodes and
+ * with some in each vnet, which must be told. BENCH_PLACEMENT=500 takes another
+ * number of fabrics.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#lib/clock.js';
+import { eq } from '#lib/store/filter-text.js';
 import type { Store } from '#lib/store/types.js';
 import { natContext, putFabric, putZone } from '#test/nat-store.js';
 import { startServer } from '#test/postgres.js';
+import type { NapiContext } from '../../services/napi-nat/context.js';
 import { failZone, restoreZone } from '../../services/napi-nat/failover.js';
+import { findFabricsOf } from '../../services/napi-nat/nat-reform/state.js';
 import {
   type PlacementPolicy,
   type PlacementPublic,
@@ -24,13 +28,20 @@ import {
   placeFabric,
 } from '../../services/napi-nat/placement.js';
 import { planMove } from '../../services/napi-nat/placement-moves.js';
+import { findPublics } from '../../services/napi-nat/public/find.js';
 import { openStore } from '../../services/napi-nat/store/open.js';
+import {
+  VNET_CN_BUCKET,
+  type VnetCnRow,
+} from '../../services/napi-nat/ul3/records.js';
 import { type Row, row } from './report.js';
 
 const FABRICS = Number(process.env['BENCH_PLACEMENT'] ?? 10_000);
 const ZONES = 50;
 /** Zones that are lost, one after the other. */
 const LOSSES = 5;
+/** Compute nodes of each vnet. */
+const NODES = 20;
 const POLICY: PlacementPolicy = {
   sharing: 'per-owner',
   placement: 'spread',
@@ -93,6 +104,33 @@ function decisions(): Row[] {
   ];
 }
 
+/** Compute nodes in the vnets of a zone. */
+async function putNodes(ctx: NapiContext, uuid: string): Promise<void> {
+  for (const { value } of await findPublics(ctx, eq('zone_uuid', uuid))) {
+    for (const { vnet_id } of await findFabricsOf(ctx, value.ip)) {
+      const rows = Array.from({ length: NODES }, (_, n) => {
+        const row: VnetCnRow = { vnet_id, cn_uuid: `node${n}` };
+        const key = `${vnet_id},${row.cn_uuid}`;
+        return { bucket: VNET_CN_BUCKET, key, value: row };
+      });
+      await ctx.store.batch(rows);
+    }
+  }
+}
+
+/** Milliseconds that the loss of each zone takes. */
+async function lose(ctx: NapiContext, zones: string[]): Promise<number[]> {
+  const losses: number[] = [];
+  for (const uuid of zones) {
+    const start = performance.now();
+    const { fabrics } = await failZone(ctx, uuid);
+    losses.push(performance.now() - start);
+    if (fabrics < FABRICS / ZONES) throw new Error(`only ${fabrics} moved`);
+    await restoreZone(ctx, uuid);
+  }
+  return losses;
+}
+
 /** The same through a store. */
 async function committed(engine: string, store: Store): Promise<Row[]> {
   const ctx = await natContext(store);
@@ -106,19 +144,15 @@ async function committed(engine: string, store: Store): Promise<Row[]> {
     each.push(performance.now() - start);
   }
   const seconds = (performance.now() - began) / 1000;
-  const losses: number[] = [];
-  for (const uuid of zones.slice(0, LOSSES)) {
-    const start = performance.now();
-    const { fabrics } = await failZone(ctx, uuid);
-    losses.push(performance.now() - start);
-    if (fabrics < FABRICS / ZONES) throw new Error(`only ${fabrics} moved`);
-    await restoreZone(ctx, uuid);
-  }
+  const losses = await lose(ctx, zones.slice(0, LOSSES));
+  const told = zones.slice(LOSSES, 2 * LOSSES);
+  for (const uuid of told) await putNodes(ctx, uuid);
   return [
     row(`placement.commit.p50.${engine}`, 'ms', each),
     row(`placement.commit.p99.${engine}`, 'ms', each, 0.99),
     row(`placement.commit_all.${engine}`, 's', [seconds]),
     row(`placement.lose_zone.${engine}`, 'ms', losses),
+    row(`placement.lose_zone_told.${engine}`, 'ms', await lose(ctx, told)),
   ];
 }
 

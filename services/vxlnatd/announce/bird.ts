@@ -106,12 +106,13 @@ async function textOf(path: string): Promise<string> {
 async function endHung(pidFile: string, socket: string): Promise<void> {
   const pid = Number(await textOf(pidFile));
   if (!(pid > 1)) return;
-  const lives = async () => {
-    const command = await textOf(`/proc/${pid}/cmdline`).catch(() => '');
-    return command.split('\0').includes(socket);
-  };
-  for (let tries = 0; tries < END_TRIES && (await lives()); tries++) {
-    if (tries === 0) process.kill(pid, 'SIGKILL');
+  const about = (file: string) =>
+    textOf(`/proc/${pid}/${file}`).catch(() => '');
+  if (!(await about('cmdline')).split('\0').includes(socket)) return;
+  process.kill(pid, 'SIGKILL');
+  for (let tries = 0; tries < END_TRIES; tries++) {
+    // Its command line is gone before its socket is; a zombie has neither.
+    if (/^$|\) [ZX] /.test(await about('stat'))) return;
     await sleep(END_MS);
   }
 }
